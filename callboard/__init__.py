@@ -1,0 +1,1 @@
+"""callboard: phone calls for realtime voice agents, as a Trio actor system."""

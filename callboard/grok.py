@@ -1,0 +1,1 @@
+"""The Grok Voice Agent API in VoxEngine vocabulary."""
