@@ -1,0 +1,315 @@
+"""One listener for plain HTTP and WebSocket upgrades.
+
+The request head is read with h11. A plain request is answered and the connection closed: health checks,
+metrics and webhooks are rare beside media. An upgrade hands the octets read so far to the WebSocket layer,
+which sees the stream from its beginning.
+"""
+
+import json
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NoReturn, cast
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+import h11
+import trio
+from trio_websocket import WebSocketRequest, wrap_server_stream
+
+from ._network import Network, WrappedStream, bound_port
+from ._nursery import open_plain_nursery
+from ._websocket import CLOSE_TIMEOUT, MAX_MESSAGE, QUEUE, RECEIVE_OCTETS, WebSocket
+
+MAX_HEAD = 16 * 1024
+MAX_BODY = 64 * 1024
+HANDSHAKE_TIMEOUT = 5.0
+MAX_CONNECTIONS = 2000
+
+JSON_TYPE = "application/json"
+
+_log = logging.getLogger("callboard.http")
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    """The last value of each query parameter."""
+    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    """Names in lower case. Not in the repr: credentials travel here."""
+    body: bytes = attrs.field(default=b"", repr=False)
+    peer: str = ""
+    """The address of the other side, without its port."""
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, or None."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key == wanted), None)
+
+
+@attrs.frozen(kw_only=True)
+class Response:
+    """What to answer to a plain request."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = JSON_TYPE
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Bound:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """`host:port` as it stands in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def json_response(status: int, value: object) -> Response:
+    """A response with a JSON body."""
+    return Response(status=status, body=json.dumps(value).encode())
+
+
+class Upgrade:
+    """A WebSocket handshake that waits for a verdict; use `accept` or `reject` once."""
+
+    def __init__(self, request: Request, proposal: WebSocketRequest, stream: trio.abc.Stream) -> None:
+        self.request = request
+        self.subprotocols: tuple[str, ...] = tuple(proposal.proposed_subprotocols)
+        self._proposal = proposal
+        self._stream = stream
+        self.socket: WebSocket | None = None
+
+    async def accept(self, subprotocol: str | None = None) -> WebSocket:
+        """Complete the handshake.
+
+        Args:
+            subprotocol: One of `subprotocols`, or None.
+        """
+        connection = await self._proposal.accept(subprotocol=subprotocol)
+        self.socket = WebSocket(connection, self._stream, name=str(connection))
+        return self.socket
+
+    async def reject(self, status: int, body: bytes = b"", content_type: str = JSON_TYPE) -> None:
+        """Refuse the handshake with an HTTP status."""
+        headers = [(b"Content-Type", content_type.encode())] if body else []
+        await self._proposal.reject(status, extra_headers=headers, body=body)
+
+
+OnRequest = Callable[[Request], Awaitable[Response]]
+OnUpgrade = Callable[[Upgrade], Awaitable[None]]
+
+
+async def serve_http(
+    network: Network,
+    host: str,
+    port: int,
+    *,
+    on_request: OnRequest,
+    on_upgrade: OnUpgrade,
+    max_body: int = MAX_BODY,
+    handshake_timeout: float = HANDSHAKE_TIMEOUT,
+    max_message: int = MAX_MESSAGE,
+    queue: int = QUEUE,
+    max_connections: int = MAX_CONNECTIONS,
+    ssl_context: ssl.SSLContext | None = None,
+    task_status: trio.TaskStatus[Bound] = trio.TASK_STATUS_IGNORED,
+) -> NoReturn:
+    """Listen and serve until cancelled.
+
+    Args:
+        network: Where to listen.
+        host: The address to bind.
+        port: The port, 0 for any.
+        on_request: Answers a plain request.
+        on_upgrade: Runs for the life of one WebSocket, which is closed when it returns. An exception from
+            either is logged and ends that connection only.
+        max_body: Longer request bodies are answered with 413, octets.
+        handshake_timeout: A peer that has not sent its request by then is cut off, float seconds.
+        max_message: A longer WebSocket message closes that socket with 1009, octets.
+        queue: WebSocket messages held for a reader.
+        max_connections: Connections beyond this number are closed at once.
+        ssl_context: TLS for the listener.
+        task_status: Gets `Bound` once connections are accepted.
+
+    Raises:
+        OSError: The address cannot be bound.
+
+    A cancelled call closes the listener and every connection.
+    """
+    listeners = await network.listen(host, port, ssl_context=ssl_context)
+    limiter = trio.CapacityLimiter(max_connections)
+
+    async def handle(stream: trio.abc.Stream) -> None:
+        try:
+            try:
+                limiter.acquire_nowait()
+            except trio.WouldBlock:
+                return
+            try:
+                await _handle(stream)
+            finally:
+                limiter.release()
+        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
+            _log.debug("a peer went away before it was answered")
+        except Exception:  # noqa: BLE001  (the boundary of one connection: the others must not notice)
+            _log.exception("the handler of a connection failed")
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _handle(stream: trio.abc.Stream) -> None:
+        head: _Head | Response | None = None
+        with trio.move_on_after(handshake_timeout):
+            head = await _read_request(stream, max_body)
+        if head is None:
+            return
+        if isinstance(head, Response):
+            await _answer(stream, head)
+        elif head.upgrade:
+            await _upgrade(_Replay(stream, head.octets), head.request)
+        else:
+            await _answer(stream, await on_request(head.request), head_only=head.request.method == "HEAD")
+
+    async def _upgrade(stream: trio.abc.Stream, request: Request) -> None:
+        async with open_plain_nursery() as nursery:
+            proposal: WebSocketRequest | None = None
+            with trio.move_on_after(handshake_timeout):
+                proposal = await wrap_server_stream(
+                    nursery,
+                    stream,
+                    message_queue_size=queue,
+                    max_message_size=max_message,
+                    receive_buffer_size=RECEIVE_OCTETS,
+                )
+            if proposal is not None:
+                upgrade = Upgrade(request, proposal, stream)
+                try:
+                    await on_upgrade(upgrade)
+                finally:
+                    if upgrade.socket is not None:
+                        with trio.move_on_after(CLOSE_TIMEOUT * 2, shield=True):
+                            await upgrade.socket.aclose()
+            nursery.cancel_scope.cancel(reason="the WebSocket's handler returned")
+
+    async with trio.open_nursery() as nursery:
+        # Bound once all listeners accept: a client that reads our port may connect at once.
+        for listener in listeners:
+            await nursery.start(trio.serve_listeners, handle, [listener])
+        task_status.started(Bound(host=host, port=bound_port(listeners[0])))
+    raise AssertionError("serve_listeners returned")
+
+
+@attrs.frozen
+class _Head:
+    request: Request
+    octets: bytes
+    upgrade: bool
+
+
+async def _read_request(stream: trio.abc.Stream, max_body: int) -> _Head | Response | None:
+    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+    octets = bytearray()
+    head: h11.Request | None = None
+    body = bytearray()
+    while True:
+        try:
+            event = parser.next_event()
+        except h11.RemoteProtocolError as error:
+            return Response(
+                status=error.error_status_hint, body=b"malformed HTTP request\n", content_type="text/plain"
+            )
+        if event is h11.NEED_DATA:
+            if parser.they_are_waiting_for_100_continue:
+                go_on = h11.InformationalResponse(status_code=100, headers=[])
+                await stream.send_all(parser.send(go_on) or b"")
+            data = await stream.receive_some(RECEIVE_OCTETS)
+            if head is None:
+                octets += data
+                if len(octets) > MAX_HEAD and b"\r\n\r\n" not in octets[:MAX_HEAD]:
+                    # h11 limits a head only while it is incomplete.
+                    return Response(status=431, body=b"request head too large\n", content_type="text/plain")
+            parser.receive_data(bytes(data))
+        elif isinstance(event, h11.Request):
+            head = event
+            if _wants_websocket(event):
+                return _Head(_request(event, b"", stream), bytes(octets), upgrade=True)
+        elif isinstance(event, h11.Data):
+            body += event.data
+            if len(body) > max_body:
+                return Response(status=413, body=b"request body too large\n", content_type="text/plain")
+        elif isinstance(event, h11.EndOfMessage) and head is not None:
+            return _Head(_request(head, bytes(body), stream), b"", upgrade=False)
+        else:
+            return None
+
+
+def _wants_websocket(event: h11.Request) -> bool:
+    return event.method == b"GET" and any(
+        name == b"upgrade" and value.lower() == b"websocket" for name, value in event.headers
+    )
+
+
+def _request(event: h11.Request, body: bytes, stream: trio.abc.Stream) -> Request:
+    target = urlsplit(event.target.decode("latin-1"))
+    return Request(
+        method=event.method.decode("ascii"),
+        path=target.path or "/",
+        query=dict(parse_qsl(target.query, keep_blank_values=True)),
+        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers),
+        body=body,
+        peer=_peer(stream),
+    )
+
+
+def _peer(stream: trio.abc.Stream) -> str:
+    inner: object = stream
+    while isinstance(inner, trio.SSLStream):
+        inner = cast("trio.SSLStream[trio.SocketStream]", inner).transport_stream
+    if isinstance(inner, trio.SocketStream):
+        try:
+            return str(inner.socket.getpeername()[0])
+        except OSError:
+            return ""
+    return ""
+
+
+async def _answer(stream: trio.abc.Stream, response: Response, *, head_only: bool = False) -> None:
+    writer = h11.Connection(h11.SERVER)
+    headers: Sequence[tuple[str, str]] = (
+        ("Content-Type", response.content_type),
+        ("Content-Length", str(len(response.body))),
+        ("Connection", "close"),
+        *response.headers,
+    )
+    # A writer of its own: after a malformed request the reading parser refuses to send.
+    octets = writer.send(h11.Response(status_code=response.status, headers=list(headers))) or b""
+    if not head_only:
+        octets += response.body
+    await stream.send_all(octets)
+    if isinstance(stream, trio.abc.HalfCloseableStream):
+        await stream.send_eof()
+
+
+class _Replay(WrappedStream):
+    """A stream that first gives back octets that were already read from it."""
+
+    def __init__(self, stream: trio.abc.Stream, octets: bytes) -> None:
+        super().__init__(stream)
+        self._octets = octets
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self._octets:
+            await trio.lowlevel.checkpoint()
+            take = len(self._octets) if max_bytes is None else max_bytes
+            octets, self._octets = self._octets[:take], self._octets[take:]
+            return octets
+        return await super().receive_some(max_bytes)
