@@ -1,1 +1,32 @@
-"""Placeholder, filled below."""
+# ruff: noqa: I001  (the sorter would write one import statement for each name)
+"""Audio as pure functions and small state objects on numpy: no input or output, no clock, no trio.
+
+Time, where it matters, comes in as an argument in float seconds. Samples are int16 arrays of shape (n,).
+"""
+
+from ._convert import Converter as Converter, Reframer as Reframer
+from ._formats import (
+    ALAW_8K as ALAW_8K,
+    G711_RATE_HZ as G711_RATE_HZ,
+    PCM16_8K as PCM16_8K,
+    PCM16_16K as PCM16_16K,
+    PCM16_24K as PCM16_24K,
+    PCM16_48K as PCM16_48K,
+    PCM_RATES_HZ as PCM_RATES_HZ,
+    ULAW_8K as ULAW_8K,
+    AudioFormat as AudioFormat,
+    AudioFrame as AudioFrame,
+    Encoding as Encoding,
+)
+from ._g711 import (
+    Samples as Samples,
+    alaw_decode as alaw_decode,
+    alaw_encode as alaw_encode,
+    alaw_to_ulaw as alaw_to_ulaw,
+    decode as decode,
+    encode as encode,
+    ulaw_decode as ulaw_decode,
+    ulaw_encode as ulaw_encode,
+    ulaw_to_alaw as ulaw_to_alaw,
+)
+from ._resample import Resampler as Resampler
