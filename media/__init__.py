@@ -29,4 +29,11 @@ from ._g711 import (
     ulaw_encode as ulaw_encode,
     ulaw_to_alaw as ulaw_to_alaw,
 )
+from ._ledger import Heard as Heard, LedgerStatistics as LedgerStatistics, PlayoutLedger as PlayoutLedger
+from ._playout import (
+    Flushed as Flushed,
+    PlayoutBuffer as PlayoutBuffer,
+    PlayoutChunk as PlayoutChunk,
+    PlayoutStatistics as PlayoutStatistics,
+)
 from ._resample import Resampler as Resampler
