@@ -1,4 +1,3 @@
-# ruff: noqa: I001  (the sorter would write one import statement for each name)
 """Audio as pure functions and small state objects on numpy: no input or output, no clock, no trio.
 
 Time, where it matters, comes in as an argument in float seconds. Samples are int16 arrays of shape (n,).

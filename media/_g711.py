@@ -1,7 +1,7 @@
 """G.711 mu-law and A-law by table, and int16 arrays from and to payloads.
 
 The tables are computed once, on import, from the arithmetic of ITU-T G.711 on the 16-bit scale. Decoding is
-exact; encoding takes the code whose value is nearest, so the error is at most half a step.
+exact; encoding errs by at most half the step of the segment it lands in.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def ulaw_decode(payload: bytes) -> Samples:
 
 
 def ulaw_encode(samples: Samples) -> bytes:
-    """Return the mu-law payload of int16 (n,) samples: the nearest code for each."""
+    """Return the mu-law payload of int16 (n,) samples, each within half a step."""
     return _ULAW_ENCODED.take(samples.view(np.uint16)).tobytes()
 
 
@@ -95,17 +95,17 @@ def alaw_decode(payload: bytes) -> Samples:
 
 
 def alaw_encode(samples: Samples) -> bytes:
-    """Return the A-law payload of int16 (n,) samples: the nearest code for each."""
+    """Return the A-law payload of int16 (n,) samples, each within half a step."""
     return _ALAW_ENCODED.take(samples.view(np.uint16)).tobytes()
 
 
 def ulaw_to_alaw(payload: bytes) -> bytes:
-    """Return the A-law payload nearest to a mu-law one, without going through arrays."""
+    """Return the A-law payload for a mu-law one, without going through arrays."""
     return payload.translate(_ULAW_TO_ALAW)
 
 
 def alaw_to_ulaw(payload: bytes) -> bytes:
-    """Return the mu-law payload nearest to an A-law one, without going through arrays."""
+    """Return the mu-law payload for an A-law one, without going through arrays."""
     return payload.translate(_ALAW_TO_ULAW)
 
 

@@ -1,9 +1,9 @@
 """The playout buffer: the one owner of the audio on its way to a far side that plays in real time.
 
 Providers speak faster than real time. A carrier takes all of it and plays it later, so that "sent" says
-little about "heard", and a barge-in has to clear minutes of speech from a queue that we do not see. Here audio
-is released a little ahead of the moment it is played, and what the far side has played is known by arithmetic:
-it plays each chunk when the one before it has ended, or at once if it is idle.
+little about "heard", and a barge-in has to clear minutes of speech from a queue that we do not see. Here
+audio is released a little ahead of the moment it is played, and what the far side has played is known by
+arithmetic: it plays each chunk when the one before it has ended, or at once if it is idle.
 """
 
 from __future__ import annotations
