@@ -1,0 +1,51 @@
+# Each target does its own set-up: the virtual environment is made on first use and updated when
+# pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The demo needs local speech and the terminal view; development everything.
+RUN_STAMP := $(VENV)/.run-ready
+DEV_STAMP := $(VENV)/.dev-ready
+OUT ?= demo-out
+
+.PHONY: demo test lint format wheel clean
+
+$(VENV)/bin/pip:
+	$(PYTHON) -c 'import sys; sys.exit("callboard needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): $(VENV)/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[speech,cli]'
+	touch $@
+
+$(DEV_STAMP): $(VENV)/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[speech,cli,dev]'
+	touch $@ $(RUN_STAMP)
+
+demo: $(RUN_STAMP)
+	$(BIN)/callboard demo --out $(OUT)
+
+test: $(DEV_STAMP)
+	$(BIN)/pytest
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m flake8_async --enable=ASYNC --disable=ASYNC114 $$(git ls-files 'actors/*.py' 'media/*.py' 'protocols/*.py' 'callboard/*.py')
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The wheel must hold every module of the tree, and import in an environment of its own.
+wheel: $(DEV_STAMP)
+	rm -rf build/wheel
+	$(BIN)/python -m build --outdir build/wheel .
+	$(BIN)/python tests/check_wheel.py build/wheel
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache $(OUT)

@@ -1,0 +1,122 @@
+"""What owns clients, bridges and tools: a call, or a system for a client without a call."""
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from callboard.media import PCM16_24K, AudioFormat
+
+from ._bridge import Bridge
+from ._spec import ChildSpec, Restart, RestartIntensity, Strategy
+from ._supervisor import supervisor_child
+from ._transcript import Transcript
+
+if TYPE_CHECKING:
+    from ._ports import Edge
+    from ._ref import ActorRef, SupervisorRef
+    from ._system import System
+
+# The supervisors of a scope, in start order, with what they hold.
+UNITS = supervisor_child(
+    "units",
+    strategy=Strategy.ONE_FOR_ONE,
+    restart=Restart.PERMANENT,
+    doc="players and recorders",
+)
+PROVIDERS = supervisor_child(
+    "providers",
+    strategy=Strategy.ONE_FOR_ONE,
+    restart=Restart.PERMANENT,
+    doc="one crash group for each provider client; a death is a pause, not a hang-up",
+)
+BRIDGES = supervisor_child(
+    "bridges",
+    strategy=Strategy.ONE_FOR_ONE,
+    intensity=RestartIntensity(restarts=20, period=5.0),
+    restart=Restart.PERMANENT,
+    doc="one bridge for each directed media edge",
+)
+TOOLS = supervisor_child(
+    "tools",
+    strategy=Strategy.ONE_FOR_ONE,
+    restart=Restart.PERMANENT,
+    doc="one child for each tool call; outlives a provider's restart",
+)
+SCOPE_CHILDREN = (UNITS, PROVIDERS, BRIDGES, TOOLS)
+
+
+class Scope:
+    """The owner of clients; `Call` has one, `system_scope` makes one for a system."""
+
+    def __init__(
+        self,
+        system: "System",
+        path: str,
+        *,
+        preferred_format: AudioFormat = PCM16_24K,
+        transcript: Transcript | None = None,
+    ) -> None:
+        self.system = system
+        self.path = path
+        self.preferred_format = preferred_format
+        """What a client should ask its provider for, so that audio passes unconverted."""
+        self.transcript = transcript
+        self._edges = 0
+
+    def _supervisor(self, name: str) -> "SupervisorRef":
+        path = f"{self.path}/{name}" if self.path else name
+        ref = self.system.lookup(path)
+        if ref is None:
+            raise RuntimeError(f"{path!r} is not running: its call has ended")
+        return ref  # type: ignore[return-value]
+
+    @property
+    def units(self) -> "SupervisorRef":
+        """The supervisor of players and recorders."""
+        return self._supervisor("units")
+
+    @property
+    def providers(self) -> "SupervisorRef":
+        """The supervisor of provider connections."""
+        return self._supervisor("providers")
+
+    @property
+    def bridges(self) -> "SupervisorRef":
+        """The supervisor of media edges."""
+        return self._supervisor("bridges")
+
+    @property
+    def tools(self) -> "SupervisorRef":
+        """The supervisor of tool calls."""
+        return self._supervisor("tools")
+
+    def start_bridge(self, edge: "Edge") -> "ActorRef[object]":
+        """Start the actor of an edge; used by `MediaUnit.send_media_to`."""
+        self._edges += 1
+        return self.bridges.start_child_soon(
+            ChildSpec(
+                name=f"{edge.name}-{self._edges}",
+                run=Bridge(edge).run,
+                restart=Restart.TRANSIENT,
+                mailbox=1,
+                grace=0.5,
+            )
+        )
+
+
+async def system_scope(system: "System", name: str = "clients") -> Scope:
+    """Make a scope directly below a system, for clients that belong to no call.
+
+    Args:
+        system: The system that owns it; everything in the scope ends with the system.
+        name: Its name in the tree.
+
+    Raises:
+        NameTaken: The system has a child of that name.
+    """
+    if system.lookup(name) is None:
+        await system.start(
+            supervisor_child(name, strategy=Strategy.ONE_FOR_ONE, children=SCOPE_CHILDREN, doc="clients without a call")
+        )
+    await trio.lowlevel.checkpoint()
+    return Scope(system, name)
