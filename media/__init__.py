@@ -36,3 +36,10 @@ from ._playout import (
     PlayoutStatistics as PlayoutStatistics,
 )
 from ._resample import Resampler as Resampler
+from ._tonecodec import (
+    TONE_RATE_HZ as TONE_RATE_HZ,
+    TONE_SYMBOL_SAMPLES as TONE_SYMBOL_SAMPLES,
+    ToneDecoder as ToneDecoder,
+    ToneEncoder as ToneEncoder,
+    ToneText as ToneText,
+)

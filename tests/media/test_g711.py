@@ -64,9 +64,9 @@ def test_code_survives_decoding_and_encoding_but_for_the_negative_zero() -> None
 
 def segment_steps(format: AudioFormat) -> npt.NDArray[np.int64]:
     """The step of every code's segment, by code."""
-    if format is ULAW_8K:
-        return 8 << (((np.arange(256) ^ 0xFF) >> 4) & 7)
-    return 16 << np.maximum((((np.arange(256) ^ 0x55) >> 4) & 7) - 1, 0)
+    segments = ((np.arange(256) ^ (0xFF if format is ULAW_8K else 0x55)) >> 4) & 7
+    steps = [8 << e if format is ULAW_8K else 16 << max(e - 1, 0) for e in segments.tolist()]
+    return np.array(steps, np.int64)
 
 
 @pytest.mark.parametrize(("format", "largest"), [(ULAW_8K, 32124), (ALAW_8K, 32256)])
