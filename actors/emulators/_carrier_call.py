@@ -1,0 +1,449 @@
+"""One phone call as a carrier makes it: dials the media socket, plays the caller's part, records it all."""
+
+import functools
+import heapq
+import itertools
+import math
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import trio
+
+from .._network import Network
+from .._pacer import Pacer
+from .._websocket import DialFailed, SocketClosed, WebSocket, open_websocket
+from ._caller import DTMF_DIGITS, SILENT_FRAME, Caller
+from ._caller_scripted import ScriptedCaller
+from ._carrier_faults import CarrierFaults, Departures, FaultyNetwork
+from ._carrier_playout import FRAME_SAMPLES, FRAME_SECONDS, RATE_HZ, Playout, PlayoutKind
+from ._carrier_recording import CallRecording
+from ._carrier_result import CallEnd, CallOutcome, CallResult, CarrierStatistics
+from ._carrier_wire import Echo, Flush, Play, TwilioCarrier
+
+# A server that does not read loses the caller's audio (31930): 5 s of it wait, beside what TCP holds.
+MEDIA_WAITING = 250
+# Echoes and the like that wait as well; a server that sets more marks than this without reading loses them.
+OUTBOX_LIMIT = 5000
+# What was said before the end still goes out, and `stop`, but a server that does not read is not waited for.
+DRAIN_SECONDS = 2.0
+# Twilio's own limit for a call.
+TIME_LIMIT = 4 * 3600.0
+# 16 kB a second are kept of both sides: ten minutes are 10 MB a call.
+RECORD_LIMIT = 600.0
+# An ordinary tick of a busy process is up to so late, float seconds.
+LATE = 0.005
+# The first tick of a shared pacer may have been late, and then later ones seem early by as much. Up to this
+# part of a frame they are taken for on time.
+EARLY = 0.25
+
+POLITE = frozenset({CallEnd.HUNG_UP, CallEnd.TIME_LIMIT, CallEnd.CALLER_FAILED})
+
+_Message: TypeAlias = Callable[[], str | bytes]
+
+
+class CarrierCall:
+    """One call. Made by `CarrierEmulator.call`; `run` it once.
+
+    Args:
+        network: Where to dial.
+        url: The media socket.
+        caller: Who speaks.
+        wire: The stream's wire and its ids.
+        headers: Sent with the upgrade.
+        faults: What goes wrong.
+        time_limit: The carrier hangs up after so long, float seconds.
+        record_limit: So much of both sides is kept, float seconds; 0 for none.
+        phase: Where in a 20 ms frame the stream begins, float seconds, to spread many calls over a frame.
+            None begins at once.
+        pacer: A wheel shared with other calls; None gives the call a timer of its own, exact to the deadline.
+        dial_timeout: For opening the socket, float seconds.
+        ssl_context: For `wss`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        url: str,
+        caller: Caller,
+        wire: TwilioCarrier,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        faults: CarrierFaults | None = None,
+        time_limit: float = TIME_LIMIT,
+        record_limit: float = RECORD_LIMIT,
+        phase: float | None = None,
+        pacer: Pacer | None = None,
+        dial_timeout: float = 10.0,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.caller = caller
+        self.wire = wire
+        self.playout = Playout()
+        self._network = FaultyNetwork(network)
+        self._url = url
+        self._headers = tuple(headers)
+        self._faults = faults or CarrierFaults()
+        self._departures = Departures(self._faults) if self._faults.jitter or self._faults.burst > 1 else None
+        self._time_limit_ticks = math.ceil(time_limit / FRAME_SECONDS)
+        self._record_limit = round(record_limit * RATE_HZ)
+        self._phase = phase
+        self._pacer = pacer
+        self._dial_timeout = dial_timeout
+        self._ssl_context = ssl_context
+
+        self._t0: float | None = None
+        self._begun = trio.Event()
+        self._over = trio.Event()
+        self._outcome: CallOutcome | None = None
+        self._ticks = 0
+        self._next_frame = SILENT_FRAME
+        self._said = bytearray()
+        self._heard = bytearray()
+
+        self._outbox: deque[tuple[_Message, bool]] = deque()
+        self._later: list[tuple[float, int, _Message, bool]] = []
+        self._order = itertools.count()
+        self._media_waiting = 0
+        self._wake = trio.Event()
+        self._closing = False
+        self._drained = trio.Event()
+
+        self._echoes = self._sent = self._lost = self._received = self._late = 0
+        self._worst = 0.0
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> CallResult:
+        """Make the call and return when it is over.
+
+        Args:
+            task_status: Started once the stream has begun (or the call is over already).
+
+        Raises:
+            ValueError: The URL is not a WebSocket URL.
+            Exception: What the caller's `prepare` raised; nothing was dialled then.
+
+        A cancelled call closes the socket, without `stop`; `result` tells what there was until then.
+        """
+        await self.caller.prepare()
+        try:
+            async with open_websocket(
+                self._network,
+                self._url,
+                headers=self._headers,
+                timeout=self._dial_timeout,
+                ssl_context=self._ssl_context,
+            ) as socket:
+                await self._converse(socket, task_status)
+        except DialFailed as error:
+            self._end(CallEnd.NOT_CONNECTED, code=error.status, reason=str(error), error=error)
+            task_status.started()
+        return self.result()
+
+    async def wait_begun(self) -> None:
+        """Wait until the stream has begun or the call is over."""
+        await self._begun.wait()
+
+    def result(self) -> CallResult:
+        """What is known by now; final once `run` returned."""
+        return CallResult(
+            call_sid=self.wire.call_sid,
+            stream_sid=self.wire.stream_sid,
+            outcome=self._outcome or CallOutcome(end=CallEnd.CANCELLED),
+            started_at=self._t0,
+            duration=self.playout.position / RATE_HZ,
+            recording=CallRecording(caller=bytes(self._said), agent=bytes(self._heard)),
+            log=self.playout.log(),
+            playout=self.playout.statistics(),
+            carrier=CarrierStatistics(
+                frames_sent=self._sent,
+                frames_lost=self._lost,
+                messages_received=self._received,
+                late_ticks=self._late,
+                worst_lateness=self._worst,
+            ),
+            events=self.caller.events if isinstance(self.caller, ScriptedCaller) else (),
+        )
+
+    # What a caller or a test does to the call. All of it is plain functions that return at once.
+
+    def press(self, digit: str) -> None:
+        """Send a key press.
+
+        Raises:
+            ValueError: No such key.
+        """
+        if digit not in DTMF_DIGITS:
+            raise ValueError(f"no such key: {digit[:80]!r}, expected one of 0-9 * # A-D")
+        self._note(f"dtmf {digit}")
+        self._send(functools.partial(self.wire.dtmf, digit))
+
+    def hang_up(self) -> None:
+        """End the call as a caller does: what was said, `stop`, close."""
+        self._end(CallEnd.HUNG_UP)
+
+    def drop(self) -> None:
+        """Cut the TCP stream without `stop` or a close frame."""
+        self._end(CallEnd.DROPPED)
+
+    def stall(self) -> None:
+        """Stop reading, so that the server's sends block in the end."""
+        self._note("stalled")
+        self._network.stall()
+
+    def resume(self) -> None:
+        """Read again after `stall`."""
+        self._note("resumed")
+        self._network.resume()
+
+    def freeze(self) -> None:
+        """Neither read nor write any more, but leave the stream open, as a host that lost its power."""
+        self._note("frozen")
+        self._network.freeze()
+
+    def inject(self, message: str | bytes) -> None:
+        """Send a message as it is."""
+        self._note(f"injected {message[:40]!r}")
+        self._send(lambda: message)
+
+    # The life of the call.
+
+    async def _converse(self, socket: WebSocket, task_status: trio.TaskStatus[None]) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, socket)
+            nursery.start_soon(self._read, socket)
+            self._send(self.wire.connected)
+            nursery.start_soon(self._pace if self._pacer is None else self._pace_shared)
+            nursery.start_soon(self._carry_out_faults)
+            await self._begun.wait()
+            task_status.started()
+            await self._over.wait()
+            assert self._outcome is not None
+            if self._outcome.end in POLITE:
+                # Not through `_send`, whose limit is for what may be lost.
+                self._outbox.append((self.wire.stop, False))
+                self._closing = True
+                self._wake.set()
+                with trio.move_on_after(DRAIN_SECONDS):
+                    await self._drained.wait()
+                await socket.aclose(1000)
+            elif self._outcome.end is CallEnd.DROPPED:
+                await self._network.cut()
+            nursery.cancel_scope.cancel(reason="the call is over")
+
+    def _end(
+        self, end: CallEnd, *, code: int | None = None, reason: str = "", error: Exception | None = None
+    ) -> None:
+        """The first reason counts: what follows from it is not another one."""
+        if self._outcome is not None:
+            return
+        self._outcome = CallOutcome(end=end, code=code, reason=reason, error=error)
+        if self._t0 is not None:
+            self.playout.finish(self._position())
+            self._keep(self._heard, self.playout.take_heard(self.playout.position))
+        self._note(f"ended: {end.value}")
+        self._over.set()
+        self._begun.set()
+
+    def _begin(self, now: float) -> None:
+        self._t0 = now
+        for number in range(self._faults.media_before_start):
+            self._send(functools.partial(self.wire.media, SILENT_FRAME, number * 20))
+        if not self._faults.no_start:
+            self._send(self.wire.start)
+        if self._faults.double_start:
+            self._send(self.wire.start)
+        self._note("start")
+        self._begun.set()
+        self._ask_caller(answered=True)
+
+    def _position(self) -> int:
+        """The caller's clock, samples."""
+        return 0 if self._t0 is None else round((trio.current_time() - self._t0) * RATE_HZ)
+
+    def _note(self, detail: str) -> None:
+        self.playout.note(PlayoutKind.STREAM, detail)
+
+    # The clock.
+
+    async def _pace(self) -> None:
+        await trio.sleep(self._faults.start_delay)
+        if self._phase is not None:
+            now = trio.current_time()
+            await trio.sleep_until(now + (self._phase - now) % FRAME_SECONDS)
+        t0 = trio.current_time()
+        self._begin(t0)
+        while not self._over.is_set():
+            deadline = t0 + (self._ticks + 1) * FRAME_SECONDS
+            # After a stall the deadline lies behind us and this is a checkpoint: frames are made up for.
+            await trio.sleep_until(deadline)
+            self._tick(trio.current_time() - deadline)
+
+    async def _pace_shared(self) -> None:
+        assert self._pacer is not None
+        await trio.sleep(self._faults.start_delay)
+        handle = self._pacer.register(self._on_pacer)
+        handle.start()
+        try:
+            await self._over.wait()
+        finally:
+            handle.stop()
+
+    def _on_pacer(self, now: float) -> None:
+        if self._over.is_set():
+            return
+        if self._t0 is None:
+            self._begin(now)
+            return
+        due = math.floor((now - self._t0) / FRAME_SECONDS + EARLY)
+        while self._ticks < due and not self._over.is_set():
+            self._tick(now - self._t0 - (self._ticks + 1) * FRAME_SECONDS)
+
+    def _tick(self, lateness: float) -> None:
+        """20 ms went by: hear them, send what was said in them, ask what is said next."""
+        if self._over.is_set():
+            return
+        self._ticks += 1
+        self._late += lateness > LATE
+        self._worst = max(self._worst, lateness)
+        self.playout.advance(self._ticks * FRAME_SAMPLES)
+        heard = self.playout.take_heard(FRAME_SAMPLES)
+        self._keep(self._heard, heard)
+        self._send_media(self._next_frame)
+        self._send_echoes()
+        if self._ticks >= self._time_limit_ticks:
+            self._end(CallEnd.TIME_LIMIT)
+            return
+        self._ask_caller(heard)
+
+    def _ask_caller(self, heard: bytes | None = None, *, answered: bool = False) -> None:
+        try:
+            if answered:
+                self.caller.answered(self)
+            if heard is not None:
+                self.caller.hear(heard)
+            self._next_frame = self.caller.next_frame()
+            if len(self._next_frame) != FRAME_SAMPLES:
+                raise ValueError(
+                    f"caller's frame has {len(self._next_frame)} octets, expected {FRAME_SAMPLES}"
+                )
+        except Exception as error:  # noqa: BLE001  (a caller is a user's code; its failure ends its call only)
+            self._end(CallEnd.CALLER_FAILED, reason=str(error), error=error)
+
+    def _keep(self, track: bytearray, samples: bytes) -> None:
+        track += samples[: max(0, self._record_limit - len(track))]
+
+    # Sending.
+
+    def _send(self, message: _Message, *, at: float | None = None, media: bool = False) -> None:
+        if len(self._outbox) + len(self._later) >= OUTBOX_LIMIT:
+            self.playout.note(PlayoutKind.OVERFLOW, "too many messages wait for a server that does not read")
+            return
+        # Messages are encoded when they leave, for that is when they get their sequence numbers.
+        if at is None:
+            self._outbox.append((message, media))
+        else:
+            heapq.heappush(self._later, (at, next(self._order), message, media))
+        self._wake.set()
+
+    def _send_media(self, frame: bytes) -> None:
+        self._keep(self._said, frame)
+        if self._media_waiting >= MEDIA_WAITING:
+            if not self._lost:
+                self.playout.note(PlayoutKind.OVERFLOW, "31930: the server does not read; audio is discarded")
+            self._lost += 1
+            return
+        self._media_waiting += 1
+        at = None
+        if self._departures is not None and self._t0 is not None:
+            at = self._departures.time_of(self._ticks, self._t0 + self._ticks * FRAME_SECONDS)
+        self._send(functools.partial(self.wire.media, frame, self._ticks * 20), at=at, media=True)
+
+    def _send_echoes(self) -> None:
+        for name in self.playout.take_echoes():
+            plan = self._faults.marks
+            for delay in (0.0,) if plan is None else plan(self._echoes, name):
+                at = trio.current_time() + delay if delay else None
+                self._send(functools.partial(self.wire.mark, name), at=at)
+            self._echoes += 1
+
+    async def _write(self, socket: WebSocket) -> None:
+        try:
+            while True:
+                self._release(math.inf if self._closing else trio.current_time())
+                if self._outbox:
+                    message, media = self._outbox.popleft()
+                    self._media_waiting -= media
+                    await socket.send(message())
+                    self._sent += media
+                elif self._closing:
+                    break
+                else:
+                    self._wake = trio.Event()
+                    with trio.move_on_at(self._later[0][0] if self._later else math.inf):
+                        await self._wake.wait()
+        except SocketClosed:
+            # The reader finds the same and knows what came before it.
+            pass
+        self._drained.set()
+
+    def _release(self, now: float) -> None:
+        while self._later and self._later[0][0] <= now:
+            _, _, message, media = heapq.heappop(self._later)
+            # `stop` was appended before what was held back is let go; it stays the last.
+            place = len(self._outbox) - (1 if self._closing and self._outbox else 0)
+            self._outbox.insert(place, (message, media))
+
+    # Receiving.
+
+    async def _read(self, socket: WebSocket) -> None:
+        while True:
+            try:
+                message = await socket.receive()
+            except SocketClosed as closed:
+                end = CallEnd.REMOTE_LOST if closed.code == 1006 else CallEnd.REMOTE_CLOSED
+                self._end(end, code=closed.code, reason=closed.reason)
+                return
+            self._received += 1
+            self._obey(message)
+
+    def _obey(self, message: str | bytes) -> None:
+        if self._over.is_set():
+            return
+        position = self._position()
+        command = self.wire.receive(message)
+        if self._t0 is None and isinstance(command, Play | Echo | Flush):
+            self.playout.note(PlayoutKind.VIOLATION, f"{type(command).__name__} before the stream began")
+            return
+        match command:
+            case Play(payload):
+                self.playout.media(payload, position)
+            case Echo(name):
+                self.playout.mark(name, position)
+            case Flush():
+                self.playout.clear(position)
+            case _:
+                self.playout.advance(position)
+                self.playout.note(command.kind, command.detail)
+        self._send_echoes()
+
+    # Faults.
+
+    async def _carry_out_faults(self) -> None:
+        await self._begun.wait()
+        if self._t0 is None:
+            return
+        plan = self._faults
+        actions: list[tuple[float, Callable[[], None]]] = [
+            (at, functools.partial(self.inject, message)) for at, message in plan.inject
+        ]
+        if plan.drop_at is not None:
+            actions.append((plan.drop_at, self.drop))
+        if plan.stall_at is not None:
+            actions.append((plan.stall_at, self.stall))
+            actions.append((plan.stall_at + plan.stall_for, self.resume))
+        if plan.freeze_at is not None:
+            actions.append((plan.freeze_at, self.freeze))
+        for at, act in sorted(actions, key=lambda action: action[0]):
+            await trio.sleep_until(self._t0 + at)
+            act()
