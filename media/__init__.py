@@ -29,6 +29,13 @@ from ._g711 import (
     ulaw_to_alaw as ulaw_to_alaw,
 )
 from ._ledger import Heard as Heard, LedgerStatistics as LedgerStatistics, PlayoutLedger as PlayoutLedger
+from ._levels import (
+    SILENCE_DBFS as SILENCE_DBFS,
+    dual_tone as dual_tone,
+    noise as noise,
+    rms_dbfs as rms_dbfs,
+    tone as tone,
+)
 from ._playout import (
     Flushed as Flushed,
     PlayoutBuffer as PlayoutBuffer,
@@ -36,10 +43,24 @@ from ._playout import (
     PlayoutStatistics as PlayoutStatistics,
 )
 from ._resample import Resampler as Resampler
+from ._timeline import StereoTimeline as StereoTimeline, TimelineStatistics as TimelineStatistics
 from ._tonecodec import (
     TONE_RATE_HZ as TONE_RATE_HZ,
     TONE_SYMBOL_SAMPLES as TONE_SYMBOL_SAMPLES,
     ToneDecoder as ToneDecoder,
     ToneEncoder as ToneEncoder,
     ToneText as ToneText,
+)
+from ._vad import (
+    EnergyDetector as EnergyDetector,
+    SpeechStarted as SpeechStarted,
+    SpeechStopped as SpeechStopped,
+    VoiceActivity as VoiceActivity,
+    VoiceState as VoiceState,
+)
+from ._wav import (
+    WavError as WavError,
+    WavWriter as WavWriter,
+    read_wav as read_wav,
+    write_wav as write_wav,
 )
