@@ -110,9 +110,10 @@ def parse_script(value: object) -> tuple[Step, ...]:
     Raises:
         ScriptError: Something is not a step; the text tells which.
     """
+    shown = repr(value)[:80]
     entries = cast("Mapping[str, object]", value).get("steps") if isinstance(value, Mapping) else value
     if not isinstance(entries, list):
-        raise ScriptError(f"script is {repr(value)[:80]}, expected a list of steps or an object with 'steps'")
+        raise ScriptError(f"script is {shown}, expected a list of steps or an object with 'steps'")
     listed = cast("list[object]", entries)
     return check_steps([_step(number, entry) for number, entry in enumerate(listed, 1)])
 
@@ -146,14 +147,14 @@ def load_script(path: str | Path) -> tuple[Step, ...]:
 
 
 def _step(number: int, entry: object) -> Step:
-    name: object
-    given: object
-    if isinstance(entry, Mapping) and len(cast("Mapping[object, object]", entry)) == 1:
-        name, given = next(iter(cast("Mapping[object, object]", entry).items()))
-    else:
-        name, given = entry, None
+    shown = repr(entry)[:80]
+    name: object = entry
+    given: object = None
+    if isinstance(entry, Mapping):
+        pairs = list(cast("Mapping[object, object]", entry).items())
+        name, given = pairs[0] if len(pairs) == 1 else (None, None)
     if not isinstance(name, str) or name not in _STEPS:
-        raise ScriptError(f"step {number} is {repr(entry)[:80]}, expected one of {', '.join(_STEPS)}")
+        raise ScriptError(f"step {number} is {shown}, expected one of {', '.join(_STEPS)}")
     kind, single = _STEPS[name]
     if isinstance(given, Mapping):
         arguments = {str(key): entry for key, entry in cast("Mapping[object, object]", given).items()}

@@ -12,7 +12,7 @@ from ._carrier_playout import PlayoutEntry, PlayoutStatistics
 from ._carrier_recording import CallMeasures, CallRecording, measure_call
 
 
-class CallEnd(enum.Enum):
+class CarrierEnd(enum.Enum):
     """Why a call ended."""
 
     HUNG_UP = "hung_up"
@@ -37,7 +37,7 @@ class CallEnd(enum.Enum):
 class CallOutcome:
     """The end of a call."""
 
-    end: CallEnd
+    end: CarrierEnd
     code: int | None = None
     """The close code from the server, or the HTTP status of a rejected upgrade."""
     reason: str = ""
@@ -101,13 +101,13 @@ class CallResult:
         """Latencies and gaps, from the recording."""
         return measure_call(self.recording, self.events, self.log)
 
-    def check(self, *expected: CallEnd) -> None:
+    def check(self, *expected: CarrierEnd) -> None:
         """Raise unless the call ended in one of the ways given (without any: the caller hung up).
 
         Raises:
             CallFailed: It ended otherwise.
         """
-        if self.outcome.end in (expected or (CallEnd.HUNG_UP,)):
+        if self.outcome.end in (expected or (CarrierEnd.HUNG_UP,)):
             return
         outcome = self.outcome
         text = f"call {self.call_sid} ended after {self.duration:.2f} s: {outcome.end.value}"

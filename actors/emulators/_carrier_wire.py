@@ -134,7 +134,7 @@ class TwilioCarrier:
             return Ignore(PlayoutKind.VIOLATION, f"31950: not an object: {message[:80]!r}")
         fields = cast("dict[str, object]", value)
         event = fields.get("event")
-        if event not in {"media", "mark", "clear"}:
+        if not isinstance(event, str) or event not in {"media", "mark", "clear"}:
             return Ignore(PlayoutKind.UNKNOWN, f"event {repr(event)[:80]}")
         if fields.get("streamSid") != self.stream_sid:
             return Ignore(

@@ -103,7 +103,8 @@ class Peer:
                 value: object = json.loads(text)
             except ValueError:
                 value = None
-            message = cast("Message", value) if isinstance(value, dict) else {"event": "raw", "raw": text}
+            raw: Message = {"event": "raw", "raw": text}
+            message = cast("Message", value) if isinstance(value, dict) else raw
             self.received.append((trio.current_time(), message))
             if message.get("event") == "start":
                 self.stream_sid = str(message["streamSid"])
