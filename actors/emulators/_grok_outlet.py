@@ -1,0 +1,116 @@
+"""The way out of one connection: one queue, one writer, and the faults that strike there."""
+
+import json
+import logging
+
+import attrs
+import trio
+
+from callboard.actors._websocket import WebSocket
+from callboard.protocols import grok
+
+from ._grok_options import Fault, FaultAction, GrokEmulatorOptions
+
+# Events waiting for the socket. Small on purpose: what waits here can no longer be cancelled, and a chunk
+# of audio is half a second.
+QUEUE = 8
+# How long a client that does not read may delay the end of its connection, seconds.
+CLOSE_TIMEOUT = 1.0
+
+_log = logging.getLogger("callboard.emulators.grok")
+
+Outgoing = grok.ServerEvent | grok.BinaryAudio
+
+
+@attrs.frozen
+class _Close:
+    code: int
+    reason: str
+
+
+class Outlet:
+    """Sends server events in the order in which they were handed over.
+
+    Only `run` touches the socket, for a cancelled send would cut it; responses, which are cancelled all the
+    time, only wait for room in the queue.
+
+    Args:
+        socket: The client's socket.
+        options: Profile and faults.
+        number: Which connection of the emulator this is, from 1.
+    """
+
+    def __init__(self, socket: WebSocket, options: GrokEmulatorOptions, number: int) -> None:
+        self._socket = socket
+        self._profile = options.profile
+        self._faults = tuple(fault for fault in options.faults if fault.connection in {None, number})
+        self._counts: dict[str, int] = {}
+        self._in, self._out = trio.open_memory_channel[Outgoing | _Close](QUEUE)
+
+    async def send(self, event: Outgoing) -> None:
+        """Queue an event; waits while the client does not read. A cancelled call queued nothing."""
+        await self._in.send(event)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket once all that was queued has been sent."""
+        await self._in.send(_Close(code, reason))
+
+    async def run(self) -> None:
+        """Write until the socket is closed.
+
+        Raises:
+            SocketClosed: The client is gone.
+        """
+        async for event in self._out:
+            if isinstance(event, _Close):
+                await self._socket.aclose(event.code, event.reason)
+                return
+            sent = False
+            for fault in self._due(event):
+                sent = await self._strike(fault, event) or sent
+            if not sent:
+                await self._write(event)
+
+    async def _write(self, event: Outgoing) -> None:
+        await self._socket.send(grok.encode(event, profile=self._profile))
+
+    def _due(self, event: Outgoing) -> list[Fault]:
+        if not self._faults:
+            return []
+        kind = "binary" if isinstance(event, grok.BinaryAudio) else event.type
+        for name in ("*", kind):
+            self._counts[name] = self._counts.get(name, 0) + 1
+        return [
+            fault
+            for fault in self._faults
+            if fault.event in {"*", kind} and fault.nth in {0, self._counts[fault.event]}
+        ]
+
+    async def _strike(self, fault: Fault, event: Outgoing) -> bool:
+        """Do what the fault says; True where the event itself is not to be sent any more."""
+        _log.info("fault injected: %s", fault.action.value)
+        match fault.action:
+            case FaultAction.ERROR:
+                detail = grok.ErrorDetail(type=fault.error_type, code=fault.error_type, message=fault.message)
+                await self._write(grok.ErrorEvent(error=detail))
+            case FaultAction.DROP:
+                return True
+            case FaultAction.DUPLICATE:
+                await self._write(event)
+            case FaultAction.GARBAGE:
+                await self._socket.send(json.dumps({"type": "response.created"})[:-3])
+            case FaultAction.STALL:
+                await trio.sleep(fault.seconds)
+            case FaultAction.CLOSE:
+                await self._socket.aclose(fault.code, fault.message)
+            case FaultAction.ABORT:
+                await abort(self._socket)
+        return False
+
+
+async def abort(socket: WebSocket) -> None:
+    """Cut the stream under a socket: the other side sees 1006."""
+    with trio.CancelScope() as scope:
+        # A cancelled aclose skips the closing handshake.
+        scope.cancel()
+        await socket.aclose()
