@@ -14,9 +14,9 @@ __all__ = ["StereoTimeline", "TimelineStatistics"]
 
 _Mask: TypeAlias = npt.NDArray[np.bool_]
 
-# How far beyond what was taken a sample may lie. Playout is seconds ahead at most and the recorder takes twice a
-# second; a position further off is a carrier's mistake, which must not make us allocate gigabytes.
-_MAX_AHEAD: Final = 60 * 48_000  # samples: a minute at the highest rate, 5.8 MB a channel with its mask
+# How far beyond what was taken a sample may lie. Playout is seconds ahead at most and the recorder takes often;
+# a position further off is a carrier's mistake, which must not make us allocate gigabytes.
+_MAX_AHEAD: Final = 60 * 48_000  # samples: a minute at the highest rate, 8.6 MB a channel with its mask
 
 
 @attrs.frozen(kw_only=True)
@@ -133,8 +133,8 @@ class StereoTimeline:
             final_until: The position up to which nothing more will be placed or cut.
 
         Returns:
-            Interleaved int16 little-endian, left first, from where the last call stopped; empty if the position
-            is not beyond that.
+            Interleaved int16 little-endian, left first, from where the last call stopped; empty if the
+            position is not beyond that.
         """
         n = final_until - self._base
         if n <= 0 or self._finished:

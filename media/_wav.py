@@ -47,8 +47,8 @@ def _check_layout(rate_hz: int, channels: int) -> None:
 class WavWriter:
     """Writes a WAV file piece by piece, so that it is a valid file at every moment.
 
-    The sizes in the header are rewritten, and the file flushed, on every `append`: after a crash, or if nobody
-    ever calls `close`, the file holds all that was appended but for at most the last piece.
+    The sizes in the header are rewritten, and the file flushed, on every `append`: after a crash, or if
+    nobody ever calls `close`, the file holds all that was appended but for at most the last piece.
 
     Args:
         file: Binary, writable and seekable; the WAV file begins where it stands. It stays the caller's, who
