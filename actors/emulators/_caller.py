@@ -129,7 +129,8 @@ class WavCaller:
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: It is no WAV file of 16-bit samples at a known rate.
+            WavError: It is no WAV file of 16-bit samples.
+            ValueError: Its rate is not one that `AudioFormat` has.
         """
         if isinstance(self._source, str | Path):
             # A local file of a caller's script, before the call: no clock is running yet.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import trio
 
 from .._network import Network
+from .._nursery import open_plain_nursery
 from .._pacer import Pacer
 from ._caller import Caller
 from ._carrier_call import RECORD_LIMIT, TIME_LIMIT, CarrierCall
@@ -137,6 +138,9 @@ class CarrierEmulator:
         Returns:
             The results in the order of the callers; empty with `on_result`.
 
+        Raises:
+            Exception: What a caller's `prepare` raised. The calls that are up are cut off then.
+
         A cancelled call of this function cuts off the calls that are up.
         """
         results: dict[int, CallResult] = {}
@@ -152,7 +156,7 @@ class CarrierEmulator:
             else:
                 on_result(result)
 
-        async with trio.open_nursery() as nursery:
+        async with open_plain_nursery() as nursery:
             begun_at = trio.current_time()
             for number, caller in enumerate(callers):
                 await trio.sleep_until(begun_at + number * interval)

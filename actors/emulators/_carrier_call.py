@@ -220,8 +220,9 @@ class CarrierCall:
             await self._over.wait()
             assert self._outcome is not None
             if self._outcome.end in POLITE:
-                # Not through `_send`, whose limit is for what may be lost.
-                self._outbox.append((self.wire.stop, False))
+                if self._t0 is not None:
+                    # Not through `_send`, whose limit is for what may be lost.
+                    self._outbox.append((self.wire.stop, False))
                 self._closing = True
                 self._wake.set()
                 with trio.move_on_after(DRAIN_SECONDS):

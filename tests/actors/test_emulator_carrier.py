@@ -20,6 +20,7 @@ from callboard.actors._pacer import Pacer
 from callboard.actors._websocket import DialFailed
 from callboard.actors.emulators._caller import SILENT_FRAME, Line, SilentCaller, WavCaller
 from callboard.actors.emulators._carrier import CarrierEmulator
+from callboard.actors.emulators._carrier_faults import CarrierFaults
 from callboard.actors.emulators._carrier_playout import PlayoutKind
 from callboard.actors.emulators._carrier_result import CallFailed, CallResult, CarrierEnd
 from callboard.media import read_wav, ulaw_decode, ulaw_encode
@@ -474,3 +475,42 @@ async def test_starting_a_call_returns_once_the_stream_has_begun(
         await server.peer.wait_for("stop")
         await trio.sleep(0.1)
         assert call.result().outcome.end is CarrierEnd.HUNG_UP
+
+
+async def test_call_that_ends_before_the_stream_began_sends_no_stop(
+    clock: MockClock, nursery: trio.Nursery
+) -> None:
+    network = MemoryNetwork()
+    async with serving(network) as server:
+        call = CarrierEmulator(network, server.url).call(
+            SilentCaller(), faults=CarrierFaults(start_delay=5.0)
+        )
+        nursery.start_soon(call.run)
+        await trio.sleep(1.0)
+        call.hang_up()
+        await trio.sleep(0.1)
+    assert server.peer.events() == ["connected"]
+    assert call.result().outcome.end is CarrierEnd.HUNG_UP
+    assert call.result().started_at is None
+
+
+async def test_server_that_closes_before_the_stream_began_ends_the_call(clock: MockClock) -> None:
+    network = MemoryNetwork()
+    async with serving(network) as server, trio.open_nursery() as nursery:
+        call = CarrierEmulator(network, server.url).call(
+            SilentCaller(), faults=CarrierFaults(start_delay=5.0)
+        )
+        nursery.start_soon(call.run)
+        await trio.sleep(1.0)
+        await server.peer.socket.aclose(1011)
+        with trio.fail_after(1.0):
+            await call.wait_begun()
+    assert (call.result().outcome.end, call.result().outcome.code) == (CarrierEnd.REMOTE_CLOSED, 1011)
+
+
+async def test_caller_that_cannot_prepare_fails_the_placing_with_its_own_error(clock: MockClock) -> None:
+    network = MemoryNetwork()
+    async with serving(network) as server:
+        carrier = CarrierEmulator(network, server.url)
+        with pytest.raises(FileNotFoundError):
+            await carrier.place_calls([SilentCaller(), WavCaller("/nowhere/x.wav")])
