@@ -14,8 +14,8 @@ __all__ = ["StereoTimeline", "TimelineStatistics"]
 
 _Mask: TypeAlias = npt.NDArray[np.bool_]
 
-# How far beyond what was taken a sample may lie. Playout is seconds ahead at most and the recorder takes often;
-# a position further off is a carrier's mistake, which must not make us allocate gigabytes.
+# How far beyond what was taken a sample may lie. Playout is seconds ahead at most and the recorder takes
+# often; a position further off is a carrier's mistake, which must not make us allocate gigabytes.
 _MAX_AHEAD: Final = 60 * 48_000  # samples: a minute at the highest rate, 8.6 MB a channel with its mask
 
 

@@ -167,3 +167,12 @@ def test_any_history_gives_what_plain_dictionaries_give(
         [model["left"].get(at, 0) for at in expected],
         [model["right"].get(at, 0) for at in expected],
     )
+
+
+def test_room_grows_and_keeps_what_is_there() -> None:
+    timeline = StereoTimeline()
+    timeline.left(5, samples(1, 2))
+    timeline.left(30_000, samples(3))
+    left, right = channels(timeline.finish(30_002))
+    assert {at: value for at, value in enumerate(left) if value} == {5: 1, 6: 2, 30_000: 3}
+    assert not any(right)

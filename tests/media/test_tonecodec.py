@@ -16,6 +16,7 @@ from callboard.media import (
     ToneText,
     alaw_decode,
     alaw_encode,
+    tone,
     ulaw_decode,
     ulaw_encode,
 )
@@ -239,3 +240,10 @@ def test_peak_is_kept_and_bounds_are_checked() -> None:
 
 def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
     assert decode(np.concatenate([ENCODER.encode("a\ud800b"), silence(10)])) == ["a?b"]
+
+
+def test_one_tone_alone_is_no_symbol() -> None:
+    samples = UTTERANCE.copy()
+    samples[10 * 160 :] = tone(1000, 0.02 * (len(samples) / 160 - 10), level_dbfs=-9)[: len(samples) - 1600]
+    (text,) = decode(samples)
+    assert (str(text), text.complete) == (TEXT.encode()[:4].decode(), False)

@@ -99,6 +99,7 @@ def test_writer_begins_where_the_file_stands() -> None:
     file.seek(6)
     writer = WavWriter(file, 8000)
     writer.append(b"\1\0\2\0")
+    writer.append(b"")
     writer.close()
     writer.close()
     assert file.tell() == len(file.getvalue())
