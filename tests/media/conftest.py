@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from hypothesis import settings
+
+# A loaded machine is slow, not wrong: hypothesis must not time our examples.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
