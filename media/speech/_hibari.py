@@ -28,10 +28,10 @@ class _EngineClass(Protocol):
 
 
 class HibariSynthesiser:
-    """Speaks English text in the bundled voice, or in that of a local file; the same text gives the same samples.
+    """Speaks English text in the bundled voice, or in that of a local file.
 
-    The model loads at the first use or in `warm_up`. Calls from several threads are safe and run one at a time:
-    a sentence takes some 20 ms.
+    The same text gives the same samples. The model loads at the first use or in `warm_up`. Calls from several
+    threads are safe and run one at a time: a sentence takes some 20 ms.
     """
 
     rate_hz = RATE_HZ
@@ -87,5 +87,9 @@ class HibariSynthesiser:
             raise SpeechUnavailable(
                 f"local speech cannot import hibari-tts ({error}): {INSTALL_HINT}"
             ) from error
-        except (OSError, RuntimeError, ValueError) as error:
-            raise SpeechUnavailable(f"cannot load the voice {str(model)!r}: {error}") from error
+        except Exception as error:  # onnxruntime's errors derive from Exception alone
+            raise SpeechUnavailable(f"cannot load the voice {str(model)!r}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -30,8 +30,8 @@ def load_speech(
         kind: "tones" carries words as pairs of tones, needs nothing and is exact; "local" speaks and listens
             with the models of the [speech] extra; "auto" is "local" where the extra is installed, otherwise
             "tones" with one line in the log.
-        model_dir: A folder with models to use in place of the bundled ones: Whisper weights for CTranslate2 in it
-            or in its subfolder `whisper`, a hibari voice as `voice.onnx`; either may be left out. Where a
+        model_dir: A folder with models to use in place of the bundled ones: CTranslate2 Whisper weights in
+            it or its subfolder `whisper`, a hibari voice as `voice.onnx`; either may be left out. Where a
             `SHA256SUMS` file lies beside them it must match.
         cpu_threads: Threads one recognition or synthesis uses ("local").
         workers: Recognitions at a time ("local").

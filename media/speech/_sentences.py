@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 
-# Longer pieces delay the first sound and, with a small model, drift in tone; a spoken sentence rarely needs more.
+# Longer pieces delay the first sound and, with a small model, drift in tone; a sentence rarely needs more.
 MAX_SEGMENT_CHARACTERS = 220
 
-_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s|$)")
+_END = re.compile(r"[.!?…]+[\"'\u201d\u2019)\]]*(?=\s|$)")
 _CLAUSE = re.compile(r"(?<=[,;:])\s+")
 
-# Words whose full stop does not end a sentence.
-_ABBREVIATIONS = frozenset(
-    ["mr", "mrs", "ms", "dr", "prof", "st", "rd", "ave", "blvd", "sr", "jr", "vs", "etc", "approx", "dept", "no", "e.g", "i.e", "a.m", "p.m", "inc", "ltd", "co", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-)
-# These end a sentence as often as not; they do when a capital follows.
-_EITHER_WAY = frozenset(["a.m", "p.m", "etc", "inc", "ltd", "co", "jr", "sr", "st", "rd", "ave", "blvd", "no"])
+
+def _word_set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# Words whose full stop does not end a sentence, wrongly now and then ("on Main St. We"): a joined pair of
+# sentences sounds better than a name cut in two.
+_ABBREVIATIONS = _word_set("mr mrs ms dr prof st rd ave blvd sr jr vs approx dept e.g i.e")
+# These take a number after their full stop, or end a sentence.
+_BEFORE_NUMBER = _word_set("no nos p pp jan feb mar apr jun jul aug sep sept oct nov dec")
 
 
 def split_sentences(text: str) -> list[str]:
@@ -60,9 +64,9 @@ def _ends_sentence(line: str, stop: int, after: int) -> bool:
     if line[stop : stop + 1] != "." or line[stop : stop + 2] == "..":
         return True
     before = line[:stop].split()
-    word = before[-1].lstrip("(\"'“‘").lower() if before else ""
-    if word in _EITHER_WAY:
-        return following[0].isupper() and word in {"a.m", "p.m", "etc"}
+    word = before[-1].lstrip("(\"'\u201c\u2018").lower() if before else ""
+    if word in _BEFORE_NUMBER:
+        return not following[0].isdigit()
     # A single letter is an initial: "J. Smith".
     return word not in _ABBREVIATIONS and not (len(word) == 1 and word.isalpha() and word != "i")
 

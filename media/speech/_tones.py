@@ -47,9 +47,7 @@ class ToneRecogniser:
             samples: int16 (n,) at 8 kHz.
         """
         decoder = ToneDecoder()
-        texts = decoder.push(samples)
-        if decoder.speaking and decoder.partial:
-            texts = [*texts, decoder.partial]
+        texts = [*decoder.push(samples), *decoder.flush()]
         return " ".join(text.strip() for text in texts if text.strip())
 
 

@@ -99,7 +99,7 @@ class SpeechEngines:
     """"tones" or "local"."""
 
     threaded: bool
-    """Whether the calls are slow enough for a worker thread. False means: call inline, also under a virtual clock."""
+    """Whether calls are slow enough for a worker thread; False: call inline, also under a virtual clock."""
 
     recogniser: Recogniser
     synthesiser: Synthesiser

@@ -78,7 +78,8 @@ def check_files(folder: Path, expected: Mapping[str, str]) -> None:
             raise SpeechUnavailable(f"cannot read the model file {str(path)!r}: {error.strerror}") from error
         if found != wanted.lower():
             raise SpeechUnavailable(
-                f"the model file {str(path)!r} has SHA-256 {found[:16]}..., expected {wanted[:16]}...; not loading it"
+                f"the model file {str(path)!r} has SHA-256 {found[:16]}..., "
+                f"expected {wanted[:16]}...; not loading it"
             )
         with _verified_lock:
             _verified.add(key)

@@ -20,8 +20,8 @@ RATE_HZ = 16_000
 # Below this nothing was said, and Whisper, which always answers, would make words up.
 _QUIET_RMS = 20.0  # of 32768: about -64 dBFS
 _SHORTEST = RATE_HZ // 20  # 50 ms is less than any word
-# Measured with tiny.en: silence, noise, clicks and tones give a no-speech probability of 0.84 to 0.96 and a mean
-# log probability of -1.1 to -1.6; sentences by telephone 0.01 to 0.2 and -0.1 to -0.5.
+# Measured with tiny.en: silence, noise, clicks and tones give a no-speech probability of 0.84 to 0.96 and a
+# mean log probability of -1.1 to -1.6; sentences by telephone 0.01 to 0.2 and -0.1 to -0.5.
 _NO_SPEECH = 0.6
 _DOUBTFUL = -0.8
 _REPETITIVE = 2.4  # compression ratio of "and and and and": the decoder went round in circles
@@ -82,7 +82,7 @@ class WhisperRecogniser:
         """Prepare, without loading anything.
 
         Args:
-            model_dir: A folder with a CTranslate2 Whisper model (see `load_speech`); None for the bundled one.
+            model_dir: A folder with a CTranslate2 Whisper model (see `load_speech`); None: the bundled one.
             cpu_threads: Threads one transcription uses.
             workers: Transcriptions at a time; each costs its own working memory.
             beam_size: 1 is greedy. More is slower and, on short phone utterances, hardly better.
