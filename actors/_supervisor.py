@@ -189,6 +189,7 @@ class Engine:
         cells = [self.add(spec) for spec in self.spec.children]
         self._queue.clear()
         for cell in cells:
+            await trio.lowlevel.checkpoint_if_cancelled()
             if cell.exit is None:
                 cell.launch(0)
                 await cell.wait_started()
@@ -196,6 +197,8 @@ class Engine:
     async def _loop(self) -> None:
         alone = self.spec.strategy is Strategy.ONE_FOR_ONE
         while True:
+            # What ended a wait below may have ended the working phase, too.
+            await trio.lowlevel.checkpoint_if_cancelled()
             if self._failed:
                 await self._sweep()
             elif not alone and (cell := self._first_down()) is not None:
