@@ -218,11 +218,11 @@ class Cell:
             self._scope.cancel(reason)
         else:
             self._scope.deadline = min(self._scope.deadline, trio.current_time() + grace)
-            stop_requested = self.context and self.context._stop_requested
+            asked = None if self.context is None else self.context._stop_requested
             if self.engine is not None:
                 self.engine.finish()
-            elif stop_requested:
-                stop_requested.set()
+            elif asked is not None:
+                asked.set()
             else:
                 # It cannot notice a request. Its body is cancelled at once; its children are asked.
                 self._body.cancel(reason)

@@ -69,16 +69,21 @@ def is_fatal(error: BaseException) -> bool:
     return not isinstance(error, Exception | trio.Cancelled)
 
 
+def only_cancelled(error: BaseException | None) -> bool:
+    """Whether an error is a Cancelled, or a group of nothing else."""
+    if (group := as_group(error)) is not None:
+        return all(only_cancelled(member) for member in group.exceptions)
+    return isinstance(error, trio.Cancelled)
+
+
 def without_cancelled(error: BaseException) -> BaseException:
     """The error of an actor out of which a Cancelled came that was not asked for.
 
     An actor's scope is shielded and catches its own cancellation. Whatever Cancelled is left was kept by
     the actor and raised again later: passed on, it would silently end all the actor's siblings.
     """
-    if (group := as_group(error)) is not None:
-        rest = group.split(trio.Cancelled)[1]
-        if rest is not None:
-            return rest
+    if (group := as_group(error)) is not None and not only_cancelled(group):
+        return group.split(trio.Cancelled)[1] or group
     stray = RuntimeError("the actor raised trio.Cancelled although it was not cancelled")
     stray.__cause__ = error
     return stray

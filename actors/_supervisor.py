@@ -187,7 +187,8 @@ class Engine:
         await trio.lowlevel.checkpoint_if_cancelled()
         # All at once, so that they come before children that others add meanwhile.
         cells = [self.add(spec) for spec in self.spec.children]
-        self._queue.clear()
+        for cell in cells:
+            self._queue.remove(cell)
         for cell in cells:
             await trio.lowlevel.checkpoint_if_cancelled()
             if cell.exit is None:

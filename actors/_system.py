@@ -11,7 +11,7 @@ import trio
 from ._cell import Cell
 from ._context import path_logger
 from ._errors import NoSuchActor
-from ._exit import Exit, ExitKind
+from ._exit import Exit, ExitKind, only_cancelled
 from ._network import Network, TcpNetwork
 from ._nursery import only_error
 from ._ref import ActorRef, SupervisorRef
@@ -173,8 +173,9 @@ async def open_system(
                 cell.ask_end(0, "the system was cancelled")
                 raise
     except BaseExceptionGroup as group:
-        # One error is raised as itself; a group that the body raised is left as it is.
-        error = body_error if body_error in group.exceptions else only_error(group)
+        # What the body raised leaves as it was. Otherwise the body was cancelled, from outside or for an
+        # error that no supervisor may contain, such as KeyboardInterrupt.
+        error = body_error if body_error and not only_cancelled(body_error) else only_error(group)
         if error is None:
             raise
     finally:
