@@ -64,7 +64,7 @@ class Caller(Protocol):
     def next_frame(self) -> bytes:
         """Say the next 20 ms: 160 octets of mu-law.
 
-        An exception ends the call; its carrier reports it as `CarrierEnd.CALLER_FAILED`.
+        An exception ends the call; its carrier reports it as `CallEnd.CALLER_FAILED`.
         """
         ...
 

@@ -19,7 +19,7 @@ from ._caller_scripted import ScriptedCaller
 from ._carrier_faults import CarrierFaults, Departures, FaultyNetwork
 from ._carrier_playout import FRAME_SAMPLES, FRAME_SECONDS, RATE_HZ, Playout, PlayoutKind
 from ._carrier_recording import CallRecording
-from ._carrier_result import CallOutcome, CallResult, CarrierEnd, CarrierStatistics
+from ._carrier_result import CallEnd, CallOutcome, CallResult, CarrierStatistics
 from ._carrier_wire import Echo, Flush, Play, TwilioCarrier
 
 # A server that does not read loses the caller's audio (31930): 5 s of it wait, beside what TCP holds.
@@ -38,7 +38,7 @@ LATE = 0.005
 # part of a frame they are taken for on time.
 EARLY = 0.25
 
-POLITE = frozenset({CarrierEnd.HUNG_UP, CarrierEnd.TIME_LIMIT, CarrierEnd.CALLER_FAILED})
+POLITE = frozenset({CallEnd.HUNG_UP, CallEnd.TIME_LIMIT, CallEnd.CALLER_FAILED})
 
 _Message: TypeAlias = Callable[[], str | bytes]
 
@@ -136,7 +136,7 @@ class CarrierCall:
             ) as socket:
                 await self._converse(socket, task_status)
         except DialFailed as error:
-            self._end(CarrierEnd.NOT_CONNECTED, code=error.status, reason=str(error), error=error)
+            self._end(CallEnd.NOT_CONNECTED, code=error.status, reason=str(error), error=error)
             task_status.started()
         return self.result()
 
@@ -149,7 +149,7 @@ class CarrierCall:
         return CallResult(
             call_sid=self.wire.call_sid,
             stream_sid=self.wire.stream_sid,
-            outcome=self._outcome or CallOutcome(end=CarrierEnd.CANCELLED),
+            outcome=self._outcome or CallOutcome(end=CallEnd.CANCELLED),
             started_at=self._t0,
             duration=self.playout.position / RATE_HZ,
             recording=CallRecording(caller=bytes(self._said), agent=bytes(self._heard)),
@@ -180,11 +180,11 @@ class CarrierCall:
 
     def hang_up(self) -> None:
         """End the call as a caller does: what was said, `stop`, close."""
-        self._end(CarrierEnd.HUNG_UP)
+        self._end(CallEnd.HUNG_UP)
 
     def drop(self) -> None:
         """Cut the TCP stream without `stop` or a close frame."""
-        self._end(CarrierEnd.DROPPED)
+        self._end(CallEnd.DROPPED)
 
     def stall(self) -> None:
         """Stop reading, so that the server's sends block in the end."""
@@ -228,12 +228,12 @@ class CarrierCall:
                 with trio.move_on_after(DRAIN_SECONDS):
                     await self._drained.wait()
                 await socket.aclose(1000)
-            elif self._outcome.end is CarrierEnd.DROPPED:
+            elif self._outcome.end is CallEnd.DROPPED:
                 await self._network.cut()
             nursery.cancel_scope.cancel(reason="the call is over")
 
     def _end(
-        self, end: CarrierEnd, *, code: int | None = None, reason: str = "", error: Exception | None = None
+        self, end: CallEnd, *, code: int | None = None, reason: str = "", error: Exception | None = None
     ) -> None:
         """The first reason counts: what follows from it is not another one."""
         if self._outcome is not None:
@@ -313,7 +313,7 @@ class CarrierCall:
         self._send_media(self._next_frame)
         self._send_echoes()
         if self._ticks >= self._time_limit_ticks:
-            self._end(CarrierEnd.TIME_LIMIT)
+            self._end(CallEnd.TIME_LIMIT)
             return
         self._ask_caller(heard)
 
@@ -329,7 +329,7 @@ class CarrierCall:
                     f"caller's frame has {len(self._next_frame)} octets, expected {FRAME_SAMPLES}"
                 )
         except Exception as error:  # noqa: BLE001  (a caller is a user's code; its failure ends its call only)
-            self._end(CarrierEnd.CALLER_FAILED, reason=str(error), error=error)
+            self._end(CallEnd.CALLER_FAILED, reason=str(error), error=error)
 
     def _keep(self, track: bytearray, samples: bytes) -> None:
         track += samples[: max(0, self._record_limit - len(track))]
@@ -402,7 +402,7 @@ class CarrierCall:
             try:
                 message = await socket.receive()
             except SocketClosed as closed:
-                end = CarrierEnd.REMOTE_LOST if closed.code == 1006 else CarrierEnd.REMOTE_CLOSED
+                end = CallEnd.REMOTE_LOST if closed.code == 1006 else CallEnd.REMOTE_CLOSED
                 self._end(end, code=closed.code, reason=closed.reason)
                 return
             self._received += 1

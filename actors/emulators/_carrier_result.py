@@ -12,7 +12,7 @@ from ._carrier_playout import PlayoutEntry, PlayoutStatistics
 from ._carrier_recording import CallMeasures, CallRecording, measure_call
 
 
-class CarrierEnd(enum.Enum):
+class CallEnd(enum.Enum):
     """Why a call ended."""
 
     HUNG_UP = "hung_up"
@@ -37,7 +37,7 @@ class CarrierEnd(enum.Enum):
 class CallOutcome:
     """The end of a call."""
 
-    end: CarrierEnd
+    end: CallEnd
     code: int | None = None
     """The close code from the server, or the HTTP status of a rejected upgrade."""
     reason: str = ""
@@ -101,13 +101,13 @@ class CallResult:
         """Latencies and gaps, from the recording."""
         return measure_call(self.recording, self.events, self.log)
 
-    def check(self, *expected: CarrierEnd) -> None:
+    def check(self, *expected: CallEnd) -> None:
         """Raise unless the call ended in one of the ways given (without any: the caller hung up).
 
         Raises:
             CallFailed: It ended otherwise.
         """
-        if self.outcome.end in (expected or (CarrierEnd.HUNG_UP,)):
+        if self.outcome.end in (expected or (CallEnd.HUNG_UP,)):
             return
         outcome = self.outcome
         text = f"call {self.call_sid} ended after {self.duration:.2f} s: {outcome.end.value}"

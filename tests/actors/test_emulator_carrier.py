@@ -22,7 +22,7 @@ from callboard.actors.emulators._caller import SILENT_FRAME, Line, SilentCaller,
 from callboard.actors.emulators._carrier import CarrierEmulator
 from callboard.actors.emulators._carrier_faults import CarrierFaults
 from callboard.actors.emulators._carrier_playout import PlayoutKind
-from callboard.actors.emulators._carrier_result import CallFailed, CallResult, CarrierEnd
+from callboard.actors.emulators._carrier_result import CallEnd, CallFailed, CallResult
 from callboard.media import read_wav, ulaw_decode, ulaw_encode
 
 from .emulator_carrier_kit import Message, Peer, serving, tone
@@ -252,13 +252,13 @@ async def test_server_that_closes_ends_the_call_with_its_code(clock: MockClock) 
     network = MemoryNetwork()
     async with serving(network, handler) as server:
         result = await CarrierEmulator(network, server.url).call(SilentCaller()).run()
-    assert (result.outcome.end, result.outcome.code) == (CarrierEnd.REMOTE_CLOSED, 4001)
+    assert (result.outcome.end, result.outcome.code) == (CallEnd.REMOTE_CLOSED, 4001)
     assert result.outcome.reason == "enough"
     assert result.duration == pytest.approx(0.5)
     assert len(result.recording.agent) == 4000
     with pytest.raises(CallFailed, match=r"remote_closed 4001 \(enough\)"):
         result.check()
-    result.check(CarrierEnd.REMOTE_CLOSED)
+    result.check(CallEnd.REMOTE_CLOSED)
 
 
 async def test_stream_that_breaks_ends_the_call_as_lost(clock: MockClock) -> None:
@@ -269,19 +269,19 @@ async def test_stream_that_breaks_ends_the_call_as_lost(clock: MockClock) -> Non
     network = MemoryNetwork()
     async with serving(network, handler) as server:
         result = await CarrierEmulator(network, server.url).call(SilentCaller()).run()
-    assert result.outcome.end is CarrierEnd.REMOTE_LOST
+    assert result.outcome.end is CallEnd.REMOTE_LOST
 
 
 async def test_rejected_upgrade_and_refused_connection_are_outcomes(clock: MockClock) -> None:
     network = MemoryNetwork()
     async with serving(network, reject=403) as server:
         result = await CarrierEmulator(network, server.url).call(SilentCaller()).run()
-    assert (result.outcome.end, result.outcome.code) == (CarrierEnd.NOT_CONNECTED, 403)
+    assert (result.outcome.end, result.outcome.code) == (CallEnd.NOT_CONNECTED, 403)
     assert isinstance(result.outcome.error, DialFailed)
     assert (result.started_at, result.duration) == (None, 0.0)
     assert result.heard().shape == (0, 2)
     result = await CarrierEmulator(network, "ws://127.0.0.1:1/").call(SilentCaller()).run()
-    assert result.outcome.end is CarrierEnd.NOT_CONNECTED
+    assert result.outcome.end is CallEnd.NOT_CONNECTED
     with pytest.raises(CallFailed):
         result.check()
 
@@ -291,7 +291,7 @@ async def test_time_limit_ends_the_call_as_a_caller_would(clock: MockClock) -> N
     async with serving(network) as server:
         carrier = CarrierEmulator(network, server.url, time_limit=1.0)
         result = await carrier.call(SilentCaller()).run()
-    assert result.outcome.end is CarrierEnd.TIME_LIMIT
+    assert result.outcome.end is CallEnd.TIME_LIMIT
     assert result.duration == 1.0
     assert server.peer.events()[-1] == "stop"
 
@@ -309,7 +309,7 @@ async def test_caller_that_fails_ends_its_call_politely(clock: MockClock) -> Non
     for caller, text in ((Fails(), "out of words"), (Short(), "1 octets")):
         async with serving(network) as server:
             result = await CarrierEmulator(network, server.url).call(caller).run()
-        assert result.outcome.end is CarrierEnd.CALLER_FAILED
+        assert result.outcome.end is CallEnd.CALLER_FAILED
         assert text in result.outcome.reason
         assert server.peer.events() == ["connected", "start", "stop"]
 
@@ -320,7 +320,7 @@ async def test_server_that_never_reads_does_not_keep_the_carrier(clock: MockCloc
         started = trio.current_time()
         result = await CarrierEmulator(network, server.url).call(SilentCaller(20.0)).run()
         took = trio.current_time() - started
-    assert result.outcome.end is CarrierEnd.HUNG_UP
+    assert result.outcome.end is CallEnd.HUNG_UP
     assert 20.0 <= took < 25.0
     # 1000 frames: what the peer's library holds, 5 s that wait, and the rest is lost.
     assert result.carrier.frames_lost > 600
@@ -354,7 +354,7 @@ async def test_cancelled_call_leaves_nothing_and_keeps_what_it_knew(clock: MockC
         await trio.testing.wait_all_tasks_blocked()
         assert server.peer.closed is not None
     result = call.result()
-    assert result.outcome.end is CarrierEnd.CANCELLED
+    assert result.outcome.end is CallEnd.CANCELLED
     assert len(result.recording.agent) == 50 * 160
 
 
@@ -474,7 +474,7 @@ async def test_starting_a_call_returns_once_the_stream_has_begun(
         call.hang_up()
         await server.peer.wait_for("stop")
         await trio.sleep(0.1)
-        assert call.result().outcome.end is CarrierEnd.HUNG_UP
+        assert call.result().outcome.end is CallEnd.HUNG_UP
 
 
 async def test_call_that_ends_before_the_stream_began_sends_no_stop(
@@ -490,7 +490,7 @@ async def test_call_that_ends_before_the_stream_began_sends_no_stop(
         call.hang_up()
         await trio.sleep(0.1)
     assert server.peer.events() == ["connected"]
-    assert call.result().outcome.end is CarrierEnd.HUNG_UP
+    assert call.result().outcome.end is CallEnd.HUNG_UP
     assert call.result().started_at is None
 
 
@@ -505,7 +505,7 @@ async def test_server_that_closes_before_the_stream_began_ends_the_call(clock: M
         await server.peer.socket.aclose(1011)
         with trio.fail_after(1.0):
             await call.wait_begun()
-    assert (call.result().outcome.end, call.result().outcome.code) == (CarrierEnd.REMOTE_CLOSED, 1011)
+    assert (call.result().outcome.end, call.result().outcome.code) == (CallEnd.REMOTE_CLOSED, 1011)
 
 
 async def test_caller_that_cannot_prepare_fails_the_placing_with_its_own_error(clock: MockClock) -> None:

@@ -28,7 +28,7 @@ from callboard.actors.emulators._caller_script import (
 from callboard.actors.emulators._caller_scripted import CallerTimeout, ScriptedCaller, SpeechBank
 from callboard.actors.emulators._carrier import CarrierEmulator
 from callboard.actors.emulators._carrier_recording import speech_spans
-from callboard.actors.emulators._carrier_result import CallResult, CarrierEnd
+from callboard.actors.emulators._carrier_result import CallEnd, CallResult
 from callboard.media import ulaw_decode
 
 from .emulator_carrier_kit import Handler, Peer, Server, ToneVoice, listen_only, serving, tone, tone_voice
@@ -170,7 +170,7 @@ async def test_endless_agent_times_the_wait_for_silence_out() -> None:
 
 async def test_timeout_ends_the_call_and_is_its_error(clock: MockClock) -> None:
     caller, result, server = await make_call([Say("hi"), WaitForAgent(timeout=2.0)])
-    assert result.outcome.end is CarrierEnd.CALLER_FAILED
+    assert result.outcome.end is CallEnd.CALLER_FAILED
     assert isinstance(result.outcome.error, CallerTimeout)
     assert "step 2, WaitForAgent" in result.outcome.reason
     assert server.peer.events()[-1] == "stop"

@@ -20,7 +20,7 @@ from callboard.actors.emulators._carrier_faults import (
     lose_marks,
 )
 from callboard.actors.emulators._carrier_playout import PlayoutKind
-from callboard.actors.emulators._carrier_result import CallResult, CarrierEnd
+from callboard.actors.emulators._carrier_result import CallEnd, CallResult
 from callboard.actors.emulators._carrier_wire import Echo, Flush, Ignore, Play, TwilioCarrier
 
 from .emulator_carrier_kit import Handler, Message, Peer, Server, listen_only, serving, tone
@@ -138,7 +138,7 @@ async def test_frames_can_jitter_but_keep_their_order_and_are_not_lost(clock: Mo
 
 async def test_stream_can_be_cut_without_stop(clock: MockClock) -> None:
     result, server = await make_call(CarrierFaults(drop_at=0.5), duration=None)
-    assert result.outcome.end is CarrierEnd.DROPPED
+    assert result.outcome.end is CallEnd.DROPPED
     assert result.duration == pytest.approx(0.5)
     assert server.peer.closed is not None
     assert server.peer.closed.code == 1006
@@ -173,7 +173,7 @@ async def test_server_feels_that_a_stalled_carrier_does_not_read(clock: MockCloc
     faults = CarrierFaults(stall_at=1.0)
     async with serving(network, handler) as server:
         result = await CarrierEmulator(network, server.url).call(SilentCaller(5.0), faults=faults).run()
-    assert result.outcome.end is CarrierEnd.HUNG_UP
+    assert result.outcome.end is CallEnd.HUNG_UP
     assert max(sent) < 1.2
 
 
@@ -191,7 +191,7 @@ async def test_frozen_carrier_says_nothing_and_keeps_the_stream_open(clock: Mock
     assert still_open == [True]
     assert max(media_times(server)) <= 0.5 + 1e-9
     assert "stop" not in server.peer.events()
-    assert result.outcome.end is CarrierEnd.HUNG_UP
+    assert result.outcome.end is CallEnd.HUNG_UP
 
 
 async def test_messages_can_be_injected_as_they_are(clock: MockClock) -> None:
