@@ -1,7 +1,7 @@
 """Work that would block the loop: in a worker thread under the real clock, inline under a virtual one."""
 
 from collections.abc import Callable
-from typing import TypeVar, TypeVarTuple, Unpack
+from typing import TypeVar, TypeVarTuple
 
 import trio
 from trio.testing import MockClock
@@ -16,7 +16,7 @@ def virtual_time() -> bool:
 
 
 async def run_blocking(
-    fn: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], limiter: trio.CapacityLimiter | None = None
+    fn: Callable[[*Ts], T], *args: *Ts, limiter: trio.CapacityLimiter | None = None
 ) -> T:
     """Run a function that blocks.
 

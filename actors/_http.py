@@ -5,6 +5,7 @@ metrics and webhooks are rare beside media. An upgrade hands the octets read so 
 which sees the stream from its beginning.
 """
 
+import functools
 import json
 import logging
 import ssl
@@ -122,6 +123,7 @@ async def serve_http(
     queue: int = QUEUE,
     max_connections: int = MAX_CONNECTIONS,
     ssl_context: ssl.SSLContext | None = None,
+    handler_nursery: trio.Nursery | None = None,
     task_status: trio.TaskStatus[Bound] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
     """Listen and serve until cancelled.
@@ -139,12 +141,13 @@ async def serve_http(
         queue: WebSocket messages held for a reader.
         max_connections: Connections beyond this number are closed at once.
         ssl_context: TLS for the listener.
+        handler_nursery: Where connections live, so that they outlive the listener; here if None.
         task_status: Gets `Bound` once connections are accepted.
 
     Raises:
         OSError: The address cannot be bound.
 
-    A cancelled call closes the listener and every connection.
+    A cancelled call closes the listener, and every connection that lives in its own nursery.
     """
     listeners = await network.listen(host, port, ssl_context=ssl_context)
     limiter = trio.CapacityLimiter(max_connections)
@@ -203,7 +206,9 @@ async def serve_http(
     async with trio.open_nursery() as nursery:
         # Bound once all listeners accept: a client that reads our port may connect at once.
         for listener in listeners:
-            await nursery.start(trio.serve_listeners, handle, [listener])
+            await nursery.start(
+                functools.partial(trio.serve_listeners, handler_nursery=handler_nursery), handle, [listener]
+            )
         task_status.started(Bound(host=host, port=bound_port(listeners[0])))
     raise AssertionError("serve_listeners returned")
 

@@ -16,7 +16,6 @@ from callboard.media import AudioFormat, AudioFrame
 
 from ._channel import Channel, Overflow
 
-
 if TYPE_CHECKING:
     from ._ref import ActorRef
     from ._scope import Scope

@@ -116,7 +116,9 @@ async def system_scope(system: "System", name: str = "clients") -> Scope:
     """
     if system.lookup(name) is None:
         await system.start(
-            supervisor_child(name, strategy=Strategy.ONE_FOR_ONE, children=SCOPE_CHILDREN, doc="clients without a call")
+            supervisor_child(
+                name, strategy=Strategy.ONE_FOR_ONE, children=SCOPE_CHILDREN, doc="clients without a call"
+            )
         )
     await trio.lowlevel.checkpoint()
     return Scope(system, name)

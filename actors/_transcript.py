@@ -10,7 +10,6 @@ import trio
 
 from ._channel import Channel, Overflow
 
-
 # A talkative hour has about a thousand lines.
 MAX_LINES = 20_000
 WATCH_CAPACITY = 1024

@@ -1,6 +1,219 @@
 """The command line."""
 
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-def main() -> int:
-    """Run the command line."""
-    return 0
+from callboard import __version__
+
+from ._app import RouteError, UsageError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        0 after success, 1 after a failure, 2 for wrong usage.
+    """
+    parser = build_parser()
+    options = parser.parse_args(argv)
+    if options.command is None:
+        parser.print_help()
+        return 2
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.WARNING if options.quiet else options.log_level,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except (UsageError, RouteError) as error:
+        print(f"callboard: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        print(f"callboard: {error.strerror or error}" + _file_of(error), file=sys.stderr)
+        return 1
+
+
+def _file_of(error: OSError) -> str:
+    return f": {error.filename}" if error.filename else ""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="callboard", description="Phone calls for realtime voice agents, as a Trio actor system."
+    )
+    parser.add_argument("--version", action="version", version=f"callboard {__version__}")
+    parser.set_defaults(log_level=logging.INFO)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("-v", "--verbose", action="store_true", help="log everything")
+    common.add_argument("-q", "--quiet", action="store_true", help="log warnings and errors only")
+    _add_demo(commands, common)
+    _add_serve(commands, common)
+    _add_emulate(commands, common)
+    return parser
+
+
+Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add_demo(commands: Commands, common: argparse.ArgumentParser) -> None:
+    demo = commands.add_parser(
+        "demo",
+        parents=[common],
+        help="a whole spoken call on this machine, without a key or a network",
+        description="Starts an emulated provider and an emulated carrier, and makes a spoken call with a tool call "
+        "and a barge-in through real loopback sockets. Leaves recording.wav, transcript.jsonl and trace.jsonl.",
+    )
+    demo.add_argument(
+        "--out",
+        type=Path,
+        default=Path("demo-out"),
+        metavar="DIR",
+        help="where files go (default: %(default)s)",
+    )
+    demo.add_argument(
+        "--speech",
+        choices=("auto", "local", "tones"),
+        default="auto",
+        help="voices and recognition on this machine, or words carried as tones (default: %(default)s)",
+    )
+    demo.add_argument("--plain", action="store_true", help="no colours and no live display")
+    demo.set_defaults(run=_run_demo, log_level=logging.WARNING)
+
+
+def _run_demo(options: argparse.Namespace) -> int:
+    from ._demo import run_demo
+
+    return run_demo(options.out, speech=options.speech, plain=options.plain)
+
+
+def _add_serve(commands: Commands, common: argparse.ArgumentParser) -> None:
+    serve = commands.add_parser(
+        "serve",
+        parents=[common],
+        help="take calls with a scenario",
+        description="Takes calls at /twilio/media. The provider's key comes from the environment (XAI_API_KEY), "
+        "a media token from CALLBOARD_MEDIA_TOKEN.",
+    )
+    serve.add_argument(
+        "app",
+        nargs="?",
+        metavar="APP.py[:scenario]",
+        help="the file with the scenario (default: a receptionist)",
+    )
+    serve.add_argument(
+        "--provider", choices=("grok",), default="grok", help="which voice agent (default: %(default)s)"
+    )
+    serve.add_argument("--provider-url", metavar="URL", help="where the provider is (default: the real one)")
+    serve.add_argument("--host", default=None, help="address to bind (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=None, help="port to bind, 0 for any (default: 8080)")
+    serve.add_argument(
+        "--max-calls", type=int, default=None, help="refuse calls beyond this number (default: 150)"
+    )
+    serve.add_argument("--record", type=Path, metavar="DIR", help="record every call into this folder")
+    serve.add_argument(
+        "--config", type=Path, metavar="FILE", help="a TOML file with these settings and routes"
+    )
+    serve.set_defaults(run=_run_serve)
+
+
+def _run_serve(options: argparse.Namespace) -> int:
+    from ._app import load_settings, run_server
+
+    if options.provider_url:
+        os.environ["CALLBOARD_GROK_URL"] = options.provider_url
+    settings = load_settings(
+        app=options.app,
+        config=options.config,
+        host=options.host,
+        port=options.port,
+        max_calls=options.max_calls,
+        record=options.record,
+    )
+    return run_server(settings)
+
+
+def _add_emulate(commands: Commands, common: argparse.ArgumentParser) -> None:
+    emulate = commands.add_parser(
+        "emulate",
+        parents=[common],
+        help="run an emulated provider or carrier on loopback",
+        description="Prints one line `listening on URL` when ready.",
+    )
+    kinds = emulate.add_subparsers(dest="kind", metavar="grok|twilio", required=True)
+    grok = kinds.add_parser("grok", parents=[common], help="the xAI Grok Voice Agent API")
+    grok.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    grok.add_argument("--port", type=int, default=8765, help="port to bind, 0 for any (default: %(default)s)")
+    grok.add_argument(
+        "--speech", choices=("auto", "local", "tones"), default="auto", help="how it hears and speaks"
+    )
+    grok.add_argument("--model-dir", type=Path, help="a folder with other recognition weights")
+    grok.add_argument(
+        "--script", type=Path, metavar="FILE", help="turns to play instead of the rule-based agent"
+    )
+    grok.add_argument(
+        "--profile",
+        choices=("observed", "documented"),
+        default="observed",
+        help="which order and shapes of events",
+    )
+    grok.add_argument("--seed", type=int, default=None, help="repeatable ids and choices")
+    grok.set_defaults(run=_run_emulate_grok)
+    twilio = kinds.add_parser("twilio", parents=[common], help="a carrier: places calls to a media socket")
+    twilio.add_argument(
+        "url", metavar="URL", help="the media socket, such as ws://127.0.0.1:8080/twilio/media"
+    )
+    twilio.add_argument("--calls", type=int, default=1, help="calls at once (default: %(default)s)")
+    twilio.add_argument("--script", type=Path, metavar="FILE", help="what the caller does, YAML or JSON")
+    twilio.add_argument("--wav", type=Path, metavar="FILE", help="what the caller says, as a WAV file")
+    twilio.add_argument(
+        "--seconds", type=float, default=30.0, help="hang up after so long (default: %(default)s)"
+    )
+    twilio.add_argument(
+        "--speech", choices=("auto", "local", "tones"), default="auto", help="how the caller speaks"
+    )
+    twilio.add_argument("--to", default="", help="the destination that is called")
+    twilio.add_argument("--out", type=Path, metavar="DIR", help="write what each caller heard as WAV")
+    twilio.set_defaults(run=_run_emulate_twilio)
+
+
+def _run_emulate_grok(options: argparse.Namespace) -> int:
+    from ._emulate import run_grok
+
+    return run_grok(
+        host=options.host,
+        port=options.port,
+        speech=options.speech,
+        model_dir=options.model_dir,
+        script=options.script,
+        profile=options.profile,
+        seed=options.seed,
+    )
+
+
+def _run_emulate_twilio(options: argparse.Namespace) -> int:
+    from ._emulate import run_twilio
+
+    return run_twilio(
+        options.url,
+        n_calls=options.calls,
+        script=options.script,
+        wav=options.wav,
+        seconds=options.seconds,
+        speech=options.speech,
+        to=options.to,
+        out=options.out,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -37,10 +37,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         python = Path(folder) / "bin" / "python"
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True
+        )
         program = "import callboard, callboard.grok; print(callboard.__version__)"
         subprocess.run([python, "-W", "error", "-c", program], check=True, cwd=folder)
-        subprocess.run([Path(folder) / "bin" / "callboard", "--help"], check=True, cwd=folder, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [Path(folder) / "bin" / "callboard", "--help"], check=True, cwd=folder, stdout=subprocess.DEVNULL
+        )
     print(f"{wheel.name}: {len(found)} files, as in the tree; imports in an environment of its own")
     return 0
 

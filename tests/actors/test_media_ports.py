@@ -27,7 +27,11 @@ class Unit(MediaUnit):
     """Produces what it is told to and keeps what it gets."""
 
     def __init__(
-        self, name: str, scope: Scope, audio_format: AudioFormat = ULAW_8K, policy: InputPolicy = InputPolicy.REPLACE
+        self,
+        name: str,
+        scope: Scope,
+        audio_format: AudioFormat = ULAW_8K,
+        policy: InputPolicy = InputPolicy.REPLACE,
     ) -> None:
         super().__init__(name, scope)
         self.format = audio_format
@@ -55,7 +59,12 @@ class Unit(MediaUnit):
 
     def say(self, number: int, generation: int = 0) -> None:
         self.emit(
-            AudioFrame(payload=bytes([number]) * 160, format=self.format, position=number * 160, generation=generation)
+            AudioFrame(
+                payload=bytes([number]) * 160,
+                format=self.format,
+                position=number * 160,
+                generation=generation,
+            )
         )
 
     def heard(self, edge: Edge, generation: int) -> None:
@@ -158,7 +167,9 @@ async def test_octets_pass_untouched_where_formats_agree_and_are_converted_where
         assert b"".join(frame.payload for frame in same.got) == payload
         assert straight.statistics().passthrough
         assert not converted.statistics().passthrough
-        assert {(frame.format, frame.generation, frame.n_samples) for frame in wide.got} == {(PCM16_24K, 7, 480)}
+        assert {(frame.format, frame.generation, frame.n_samples) for frame in wide.got} == {
+            (PCM16_24K, 7, 480)
+        }
         assert [frame.position for frame in wide.got] == list(range(0, 24000, 480))
         loud = decode(b"".join(frame.payload for frame in wide.got), PCM16_24K)
         assert 5000 < np.sqrt(np.mean(loud[2400:].astype(float) ** 2)) < 6200

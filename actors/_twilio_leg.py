@@ -1,0 +1,203 @@
+"""The Twilio Media Streams leg: we are the server, the carrier dials our media socket.
+
+Wire: the "Connect Stream" messages of Twilio's media streams, JSON text frames with base64 mu-law at 8 kHz.
+"""
+
+from collections import deque
+from typing import Any
+
+import attrs
+import trio
+
+from callboard.media import ULAW_8K
+from callboard.protocols import RemoteWireError, twilio
+
+from ._call_end import EndReason
+from ._context import Context
+from ._leg import LegEvents, LegInfo
+from ._leg_playout import LegPlayout
+from ._pacer import Pacer
+from ._websocket import SocketClosed, WebSocket
+
+# A live stream sends a frame every 20 ms. One that is silent for so long is dead, whatever TCP thinks.
+READ_TIMEOUT = 10.0
+# Messages that wait for the socket: the lead is 0.12 s of audio, so this fills only when the carrier has
+# stopped reading, and then the oldest audio is what nobody wants to hear any more.
+OUTBOX = 256
+# Bad messages that one stream may send before it is cut: a peer that speaks another language is not worth a log
+# line for each of 50 frames a second.
+MAX_FAULTS = 100
+
+
+class HandshakeFailed(Exception):
+    """The carrier's stream did not begin as the wire demands."""
+
+
+@attrs.frozen
+class _Queued:
+    message: str
+    generation: int
+    is_media: bool
+
+
+@attrs.frozen(kw_only=True)
+class TwilioLegStatistics:
+    """Counters of one Twilio leg."""
+
+    frames_received: int
+    frames_missing: int
+    """Frames of silence implied by gaps in the carrier's timestamps."""
+    frames_sent: int
+    media_dropped: int
+    """Outgoing media messages dropped because the carrier did not read."""
+    faults: int
+    """Messages that were not understood or not allowed, and were ignored."""
+
+
+class TwilioLeg:
+    """One media stream; made by `accept_twilio_stream`."""
+
+    format = ULAW_8K
+
+    def __init__(self, socket: WebSocket, wire: twilio.TwilioServer, info: LegInfo, pacer: Pacer) -> None:
+        self.info = info
+        self._socket = socket
+        self._wire = wire
+        self._events: LegEvents | None = None
+        self.playout = LegPlayout(ULAW_8K, pacer, self)
+        self._outbox: deque[_Queued] = deque()
+        self._outbox_filled = trio.Event()
+        self._closing = trio.Event()
+        self._first_timestamp: int | None = None
+        self._expected = 0
+        self._received = self._missing = self._sent = self._dropped = self._faults = 0
+
+    def attach(self, events: LegEvents) -> None:
+        """Say who is told; see `Leg.attach`."""
+        self._events = events
+
+    def close(self) -> None:
+        """End the leg from our side; see `Leg.close`."""
+        self._closing.set()
+
+    def statistics(self) -> TwilioLegStatistics:
+        """Counters since the stream began."""
+        return TwilioLegStatistics(
+            frames_received=self._received,
+            frames_missing=self._missing,
+            frames_sent=self._sent,
+            media_dropped=self._dropped,
+            faults=self._faults,
+        )
+
+    async def run(self, context: Context[Any], /, *, task_status: trio.TaskStatus[None]) -> None:
+        """Read and write until the stream ends; see `Leg.run`."""
+        if self._events is None:
+            raise RuntimeError("attach() comes before run()")
+        task_status.started()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, nursery.cancel_scope)
+                nursery.start_soon(self._wait_for_close, nursery.cancel_scope)
+                await self._read(context, self._events)
+                nursery.cancel_scope.cancel(reason="the stream ended")
+        finally:
+            self.playout.stop()
+            with trio.move_on_after(1, shield=True):
+                await self._socket.aclose()
+
+    async def _wait_for_close(self, scope: trio.CancelScope) -> None:
+        await self._closing.wait()
+        scope.cancel(reason="closed by our side")
+
+    async def _read(self, context: Context[Any], events: LegEvents) -> None:
+        while True:
+            message: str | bytes | None = None
+            with trio.move_on_after(READ_TIMEOUT):
+                try:
+                    message = await self._socket.receive()
+                except SocketClosed as closed:
+                    events.leg_ended(EndReason.LEG_LOST, str(closed))
+                    return
+            if message is None:
+                events.leg_ended(EndReason.LEG_LOST, f"nothing received for {READ_TIMEOUT:g} s")
+                return
+            try:
+                event = self._wire.receive(message)
+            except RemoteWireError as error:
+                self._faults += 1
+                context.log.warning("ignored a message: %s", error)
+                if self._faults >= MAX_FAULTS:
+                    events.leg_ended(EndReason.LEG_FAILED, f"{self._faults} bad messages, the last: {error}")
+                    return
+                continue
+            match event:
+                case twilio.Media():
+                    self._heard(event, events)
+                case twilio.Mark():
+                    self.playout.mark_returned(event.name)
+                case twilio.Dtmf():
+                    events.leg_tone(event.digit)
+                case twilio.Stop():
+                    events.leg_ended(EndReason.CALLER_HUNG_UP, "the carrier sent stop")
+                    return
+                case _:
+                    context.log.debug("ignored %s", type(event).__name__)
+
+    def _heard(self, event: twilio.Media, events: LegEvents) -> None:
+        if event.track != "inbound" or not event.payload:
+            return
+        n_samples = len(event.payload)
+        if self._first_timestamp is None:
+            self._first_timestamp = event.timestamp
+            started = trio.current_time() - n_samples / ULAW_8K.rate_hz
+            self.playout.start(started)
+            events.leg_started(started)
+        # The carrier's clock, in milliseconds, tells a gap from a burst; what it repeats we already have.
+        position = max(self._expected, (event.timestamp - self._first_timestamp) * ULAW_8K.rate_hz // 1000)
+        if position > self._expected:
+            self._missing += (position - self._expected) // n_samples
+        self._expected = position + n_samples
+        self._received += 1
+        events.leg_audio(event.payload, position)
+
+    def wire_audio(self, payload: bytes, generation: int) -> None:
+        """Queue audio; see `PlayoutWire`."""
+        if len(self._outbox) >= OUTBOX:
+            self._drop_oldest_media()
+        self._queue(self._wire.send(twilio.SendMedia(payload=payload)), generation, is_media=True)
+
+    def wire_mark(self, name: str, generation: int) -> None:
+        """Queue a mark; see `PlayoutWire`."""
+        if len(self._outbox) < OUTBOX:
+            self._queue(self._wire.send(twilio.SendMark(name=name)), generation, is_media=True)
+
+    def wire_clear(self, generation: int) -> None:
+        """Drop what is queued and clear the carrier's buffer; see `PlayoutWire`."""
+        del generation  # everything queued is older: newer audio is only made after this
+        self._outbox = deque(queued for queued in self._outbox if not queued.is_media)
+        self._queue(self._wire.send(twilio.Clear()), 0, is_media=False)
+
+    def _queue(self, message: str, generation: int, *, is_media: bool) -> None:
+        self._outbox.append(_Queued(message, generation, is_media))
+        self._outbox_filled.set()
+
+    def _drop_oldest_media(self) -> None:
+        for index, queued in enumerate(self._outbox):
+            if queued.is_media:
+                del self._outbox[index]
+                self._dropped += 1
+                return
+
+    async def _write(self, scope: trio.CancelScope) -> None:
+        while True:
+            while self._outbox:
+                queued = self._outbox.popleft()
+                try:
+                    await self._socket.send(queued.message)
+                except SocketClosed:
+                    # The reader learns of it too, and has what came before the end.
+                    return
+                self._sent += queued.is_media
+            self._outbox_filled = trio.Event()
+            await self._outbox_filled.wait()
