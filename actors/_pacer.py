@@ -94,32 +94,42 @@ class Pacer:
     ) -> None:
         """Turn the wheel until cancelled. A restarted pacer finds its functions still in place."""
         task_status.started()
+        done = self._slot_of(trio.current_time())
         while True:
             if not self._active:
                 self._wake = trio.Event()
                 await self._wake.wait()
-            due = self._next_due(trio.current_time())
-            if due is None:
-                continue
-            deadline, slot = due
-            await trio.sleep_until(deadline)
+                done = self._slot_of(trio.current_time())
             now = trio.current_time()
-            self._run_slot(slot, now, now - deadline)
+            passed = self._slot_of(now)
+            # Every slot whose time has come since the last pass, each once: a busy process may have
+            # let several go by, and none of them may wait for the next turn of the wheel.
+            for number in range(done + 1, min(passed, done + SLOTS) + 1):
+                self._run_slot(number % SLOTS, now, now - number * SLOT)
+            done = passed
+            ahead = self._next_filled(passed)
+            if ahead is not None:
+                await trio.sleep_until(ahead * SLOT)
 
-    def _next_due(self, now: float) -> tuple[float, int] | None:
-        """The next non-empty slot strictly after now, as (time, slot)."""
-        current = math.floor(now / SLOT + 1e-6)
-        for ahead in range(1, SLOTS + 1):
-            slot = (current + ahead) % SLOTS
-            if self._wheel[slot]:
-                return (current + ahead) * SLOT, slot
+    @staticmethod
+    def _slot_of(now: float) -> int:
+        """The last slot whose time has come, counted from the beginning of trio's clock."""
+        return math.floor(now / SLOT + 1e-6)
+
+    def _next_filled(self, after: int) -> int | None:
+        for number in range(after + 1, after + SLOTS + 1):
+            if self._wheel[number % SLOTS]:
+                return number
         return None
 
     def _run_slot(self, slot: int, now: float, lateness: float) -> None:
+        ticks = self._wheel[slot]
+        if not ticks:
+            return
         self._ticks += 1
         if lateness > LATE:
             self._late += 1
         self._worst = max(self._worst, lateness)
         # A copy: a function may leave the wheel while it is called.
-        for tick in tuple(self._wheel[slot]):
+        for tick in tuple(ticks):
             tick(now)

@@ -121,8 +121,8 @@ def run_twilio(
 
     try:
         results = trio.run(main)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    except* (ValueError, WavError) as group:
+        raise UsageError(str(group.exceptions[0])) from group
     good = 0
     for number, result in enumerate(results, 1):
         good += result.outcome.end in {CallEnd.HUNG_UP, CallEnd.TIME_LIMIT, CallEnd.REMOTE_CLOSED}

@@ -79,6 +79,33 @@ async def test_function_may_stop_itself(clock: MockClock, nursery: trio.Nursery)
     assert len(times) == 1
 
 
+async def test_slots_that_passed_while_the_process_was_busy_are_run_and_not_lost() -> None:
+    clock = MockClock()
+    counts = dict.fromkeys(range(40), 0)
+
+    async def main() -> None:
+        pacer = Pacer()
+
+        def tick_of(number: int) -> None:
+            def tick(now: float) -> None:
+                counts[number] += 1
+
+            pacer.register(tick).start()
+
+        for number in range(40):
+            tick_of(number)
+        async with trio.open_nursery() as inner:
+            await inner.start(pacer.run, None)
+            for _ in range(200):
+                await trio.testing.wait_all_tasks_blocked()
+                clock.jump(0.0035)
+            await trio.testing.wait_all_tasks_blocked()
+            inner.cancel_scope.cancel()
+
+    await trio.to_thread.run_sync(lambda: trio.run(main, clock=clock))
+    assert set(counts.values()) == {35}
+
+
 async def test_late_ticks_are_counted_and_not_made_up_for(nursery: trio.Nursery) -> None:
     clock = MockClock()
     times: list[float] = []
