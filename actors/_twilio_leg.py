@@ -3,6 +3,7 @@
 Wire: the "Connect Stream" messages of Twilio's media streams, JSON text frames with base64 mu-law at 8 kHz.
 """
 
+import logging
 from collections import deque
 from typing import Any
 
@@ -24,9 +25,9 @@ READ_TIMEOUT = 10.0
 # Messages that wait for the socket: the lead is 0.12 s of audio, so this fills only when the carrier has
 # stopped reading, and then the oldest audio is what nobody wants to hear any more.
 OUTBOX = 256
-# Bad messages that one stream may send before it is cut: a peer that speaks another language is not worth a log
-# line for each of 50 frames a second.
+# Bad messages that one stream may send before it is cut, and how many of them are worth a warning.
 MAX_FAULTS = 100
+LOUD_FAULTS = 3
 
 
 class HandshakeFailed(Exception):
@@ -126,7 +127,9 @@ class TwilioLeg:
                 event = self._wire.receive(message)
             except RemoteWireError as error:
                 self._faults += 1
-                context.log.warning("ignored a message: %s", error)
+                # A peer that speaks another language is not worth a line for each of 50 frames a second.
+                level = logging.WARNING if self._faults <= LOUD_FAULTS else logging.DEBUG
+                context.log.log(level, "ignored a message: %s", error)
                 if self._faults >= MAX_FAULTS:
                     events.leg_ended(EndReason.LEG_FAILED, f"{self._faults} bad messages, the last: {error}")
                     return
