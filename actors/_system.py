@@ -18,7 +18,7 @@ from ._ref import ActorRef, SupervisorRef
 from ._spec import ChildSpec, SupervisorSpec
 from ._supervisor import Supervisor, ref_type
 from ._tree import TreeNode
-from ._watch import Watch, WatchEvent
+from ._watch import ActorExited, Watch, WatchEvent
 
 if TYPE_CHECKING:
     from ._supervisor import Family
@@ -119,6 +119,8 @@ class System:
 
     def child_ended(self, cell: Cell, exit: Exit) -> None:
         """The root has ended; if that was not wanted, so does the body of `open_system`."""
+        if self.watched:
+            self.publish(ActorExited(path=cell.path, time=trio.current_time(), exit=exit, final=True))
         del self.registry[cell.path]
         cell.end(exit)
         if exit.abnormal:

@@ -90,8 +90,8 @@ def must(system: System, path: str) -> ActorRef[Any]:
 class Events:
     """What a system tells its watchers, from now until it closes."""
 
-    def __init__(self, system: System) -> None:
-        self._context = system.watch()
+    def __init__(self, system: System, capacity: int = 1024) -> None:
+        self._context = system.watch(capacity)
         self._watch = self._context.__enter__()
 
     def take(self) -> list[WatchEvent]:
