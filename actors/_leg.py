@@ -27,7 +27,7 @@ class LegInfo:
     """The caller's number or address: a claim, not a proof."""
     to: str = ""
     """The number or address that was called."""
-    custom_parameters: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    custom_parameters: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     """What the webhook attached to the stream. Not in the repr: tokens travel here."""
     peer: str = ""
     """The network address of the other side."""

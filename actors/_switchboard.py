@@ -86,7 +86,7 @@ class Switchboard:
     async def start(self) -> None:
         """Start the pacer and the supervisor of calls under the system's root."""
         await self.system.start(
-            ChildSpec(
+            ChildSpec[None, None](
                 name="pacer",
                 run=self.pacer.run,
                 restart=Restart.PERMANENT,

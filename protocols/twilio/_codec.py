@@ -131,19 +131,16 @@ def encode_outbound(event: OutboundEvent, stream_sid: str) -> str:
 def _start(inner: Mapping[str, object], sequence: int | None, stream: str) -> Start:
     media = _inner(inner, "mediaFormat", optional=True, path="start.")
     parameters = _inner(inner, "customParameters", optional=True, path="start.")
-    tracks = inner.get("tracks", ["inbound"])
-    if not isinstance(tracks, list) or not all(
-        isinstance(track, str) for track in cast("list[object]", tracks)
-    ):
-        raise RemoteWireError(
-            f"start.tracks: {clip(tracks)}, expected a list of strings", path="start.tracks"
-        )
+    tracks: object = inner.get("tracks", ["inbound"])
+    listed = cast("list[object]", tracks) if isinstance(tracks, list) else [None]
+    if not all(isinstance(track, str) for track in listed):
+        raise RemoteWireError("start.tracks: expected a list of strings", path="start.tracks")
     return Start(
         sequence_number=sequence,
         stream_sid=_text(inner, "streamSid", "start", default=stream),
         account_sid=_text(inner, "accountSid", "start", default=""),
         call_sid=_text(inner, "callSid", "start"),
-        tracks=tuple(cast("list[str]", tracks)),
+        tracks=tuple(cast("list[str]", listed)),
         media_format=MediaFormat(
             encoding=_text(media, "encoding", "start.mediaFormat", default="audio/x-mulaw"),
             sample_rate=_number(media, "sampleRate", "start.mediaFormat", optional=True) or 8000,

@@ -62,7 +62,7 @@ class Start(InboundEvent):
     call_sid: str
     tracks: tuple[str, ...] = ("inbound",)
     media_format: MediaFormat = MediaFormat()
-    custom_parameters: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    custom_parameters: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     """The ``<Parameter>`` values of the TwiML. Not in the repr: tokens travel here."""
 
 

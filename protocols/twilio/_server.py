@@ -93,8 +93,14 @@ class TwilioServer:
         """
         event = decode_inbound(message, max_octets=self._max_octets)
         if isinstance(event, Start):
-            if not event.stream_sid:
-                raise RemoteWireError("start.streamSid is missing", path="start.streamSid")
+            # It is written into every message of ours, so it must not be able to break out of a string.
+            if not (
+                event.stream_sid.isascii() and event.stream_sid.isalnum() and len(event.stream_sid) <= 64
+            ):
+                raise RemoteWireError(
+                    f"start.streamSid: {clip(event.stream_sid)}, expected letters and digits",
+                    path="start.streamSid",
+                )
             if event.media_format.encoding != "audio/x-mulaw" or event.media_format.sample_rate != 8000:
                 raise RemoteWireError(
                     f"start.mediaFormat: {clip(event.media_format)}, expected audio/x-mulaw at 8000 Hz",

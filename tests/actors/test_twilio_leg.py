@@ -271,19 +271,21 @@ async def test_wrong_token_is_refused_and_the_right_one_is_taken_and_not_shown(
 
 
 async def test_server_that_is_full_answers_503_and_other_paths_404(autojump_clock: MockClock) -> None:
-    async with open_rig(stay, options=ServerOptions(port=8080, max_calls=1)) as rig:
-        async with trio.open_nursery() as nursery:
-            first = rig.carrier.call(SilentCaller())
-            await nursery.start(first.run)
-            result = await rig.carrier.call(SilentCaller(2)).run()
-            assert (result.outcome.end, result.outcome.code) == (CallEnd.NOT_CONNECTED, 503)
-            with pytest.raises(DialFailed) as caught:
-                async with open_websocket(
-                    rig.server.system.network, f"ws://{rig.server.bound.authority}/nowhere"
-                ):
-                    pass
-            assert caught.value.status == 404
-            first.hang_up()
+    async with (
+        open_rig(stay, options=ServerOptions(port=8080, max_calls=1)) as rig,
+        trio.open_nursery() as nursery,
+    ):
+        first = rig.carrier.call(SilentCaller())
+        await nursery.start(first.run)
+        result = await rig.carrier.call(SilentCaller(2)).run()
+        assert (result.outcome.end, result.outcome.code) == (CallEnd.NOT_CONNECTED, 503)
+        with pytest.raises(DialFailed) as caught:
+            async with open_websocket(
+                rig.server.system.network, f"ws://{rig.server.bound.authority}/nowhere"
+            ):
+                pass
+        assert caught.value.status == 404
+        first.hang_up()
 
 
 async def test_killed_listener_comes_back_and_calls_do_not_notice(autojump_clock: MockClock) -> None:
@@ -320,8 +322,6 @@ async def test_carrier_that_does_not_read_costs_bounded_memory_and_its_own_call_
         leg = leg_of(rig.calls[0])
         assert len(leg._outbox) <= 256
         call.drop()
-
-
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
