@@ -1,5 +1,6 @@
 """Brains: what the emulated agent says and which functions it calls. Pure logic."""
 
+from ._rules import RuleBrain as RuleBrain
 from ._types import (
     Action as Action,
     Brain as Brain,

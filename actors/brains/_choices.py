@@ -147,7 +147,7 @@ def _alike(
             if index in taken or token.norm in STOP_WORDS:
                 continue
             for word in telling:
-                likeness = _likeness(token.stem, word)
+                likeness = max(_likeness(token.stem, word), _likeness(token.norm, word))
                 if likeness >= threshold and (best is None or likeness > best.strength):
                     best = ChoiceMatch(choice=text, start=index, end=index + 1, strength=likeness)
         if best is not None:

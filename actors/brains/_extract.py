@@ -19,8 +19,8 @@ _CALENDAR = word_set(
 _NOT_NAMES = word_set(
     "calling looking here there sorry fine good great sick ill happy new trying interested hoping "
     "wondering late afraid sure going ready done free available busy unable able hungry tired okay not "
-    "just also still having booking book appointment patient customer speaking please thanks thank hello "
-    "hi yes no maybe table pizza"
+    "just also still having back booking book appointment patient customer speaking please thanks thank "
+    "hello hi yes no maybe table pizza"
 )
 _PARTICLES = word_set("de la van von der den del di da st saint mac o al el bin ten ter los las")
 _TITLES = word_set("dr doctor mr mrs ms miss professor prof")
@@ -346,10 +346,10 @@ def find_code(utterance: Utterance, parameter: Parameter, taken: frozenset[int],
                 and (utterance.text[tokens[index - 1].end] == "-")
             )
             if number is not None and not number.ordinal:
-                text += number.digits
+                text += ("-" if glued and not text.isdigit() else "") + number.digits
                 index = number.end
-            elif single or glued or (tokens[index].text.isupper() and len(tokens[index].text) > 1):
-                text += tokens[index].text.upper()
+            elif glued or single or (tokens[index].text.isupper() and len(tokens[index].text) > 1):
+                text += ("-" if glued else "") + tokens[index].text.upper()
                 index += 1
             else:
                 break
@@ -462,6 +462,9 @@ def _rest(utterance: Utterance, start: int, taken: frozenset[int]) -> Span | Non
     return Span(text=utterance.slice(start, end), start=start, end=end) if end > start else None
 
 
+_WANTING = word_set("buy order find search show check book look want see hear call start add play put")
+
+
 def left_over(utterance: Utterance, taken: frozenset[int], ignore: Iterable[str]) -> Span | None:
     """Return the longest run of words that mean something and are not accounted for."""
     ignored = frozenset(ignore)
@@ -470,7 +473,7 @@ def left_over(utterance: Utterance, taken: frozenset[int], ignore: Iterable[str]
     end = 0
     for index, token in enumerate(utterance.tokens):
         telling = index not in taken and token.norm not in STOP_WORDS and token.stem not in ignored
-        telling = telling and token.norm not in _FILLERS and token.norm not in _CALENDAR
+        telling = telling and token.norm not in _FILLERS | _CALENDAR | _WANTING
         joins = start is not None and not token.break_before and index not in taken
         if telling:
             if start is None or not joins:

@@ -358,9 +358,9 @@ class _Filling:
                 self._put(parameter, not refused, index, index + 1)
                 return
         if asked:
-            if self.utterance.has(*_NO_WORDS):
+            if said_no(self.utterance):
                 self.values[parameter.name] = False
-            elif self.utterance.has(*_YES_WORDS):
+            elif said_yes(self.utterance):
                 self.values[parameter.name] = True
 
     def _list(self, parameter: Parameter, asked: bool) -> None:
@@ -436,6 +436,16 @@ def _in_bounds(parameter: Parameter, value: float) -> bool:
 
 def _as(parameter: Parameter, value: int | float) -> int | float:
     return int(value) if parameter.integer or float(value).is_integer() else value
+
+
+def said_no(utterance: Utterance) -> bool:
+    """Say whether an answer refuses."""
+    return utterance.has(*_NO_WORDS) and not utterance.has("no problem", "why not")
+
+
+def said_yes(utterance: Utterance) -> bool:
+    """Say whether an answer agrees."""
+    return utterance.has(*_YES_WORDS) and not said_no(utterance)
 
 
 def missing(parameters: Sequence[Parameter], values: dict[str, object]) -> Parameter | None:
