@@ -67,6 +67,7 @@ class Cell:
         "owner",
         "path",
         "ref",
+        "restarts",
         "since",
         "spec",
         "started",
@@ -100,7 +101,8 @@ class Cell:
         self.stop_reason: str | None = None  # set = must end for good
         self.value: object = None
         self.cause: Exit | None = None
-        self.lives = 0
+        self.lives = 0  # with the one that waits for its time to begin
+        self.restarts = 0
         self.attempt = 0  # failures in a row, for the backoff
         self.delay = 0.0
         self._lot = trio.lowlevel.ParkingLot()
@@ -156,7 +158,7 @@ class Cell:
             path=self.path,
             state=self.state,
             time_in_state=trio.current_time() - self.since,
-            restarts=max(self.lives - 1, 0),
+            restarts=self.restarts,
             mailbox=self.mailbox.statistics(),
             last_exit=self.last_exit,
         )
@@ -169,7 +171,7 @@ class Cell:
             name=self.spec.name,
             state=self.state,
             mailbox=self.mailbox.statistics(),
-            restarts=max(self.lives - 1, 0),
+            restarts=self.restarts,
             time_in_state=trio.current_time() - self.since,
             last_exit=self.last_exit,
             children=tuple(child.tree() for child in engine.children.values()) if engine else (),
@@ -283,13 +285,14 @@ class Cell:
     async def _run(self) -> None:
         now = trio.current_time()
         self.begun = True
-        if self.lives > 1 and self.system.watched:
-            assert self.last_exit is not None
-            self.system.publish(
-                ActorRestarted(
-                    path=self.path, time=now, exit=self.last_exit, attempt=self.attempt, delay=self.delay
+        if self.last_exit is not None:
+            self.restarts += 1
+            if self.system.watched:
+                self.system.publish(
+                    ActorRestarted(
+                        path=self.path, time=now, exit=self.last_exit, attempt=self.attempt, delay=self.delay
+                    )
                 )
-            )
         self.set_state(ActorState.STARTING)
         self._scope.deadline = now + self.spec.start_timeout
         context = self.context = Context[Any](self)
