@@ -57,3 +57,5 @@ from ._carrier_result import (
     CallResult as CallResult,
     CarrierStatistics as CarrierStatistics,
 )
+from ._grok_options import GrokEmulatorOptions as GrokEmulatorOptions
+from ._grok_server import GrokEmulator as GrokEmulator
