@@ -1,6 +1,7 @@
 """Brains: what the emulated agent says and which functions it calls. Pure logic."""
 
 from ._rules import RuleBrain as RuleBrain
+from ._scripted import ScriptedBrain as ScriptedBrain, ScriptError as ScriptError, ScriptTurn as ScriptTurn
 from ._types import (
     Action as Action,
     Brain as Brain,

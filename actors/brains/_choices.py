@@ -141,13 +141,13 @@ def _alike(
             counts[word] = counts.get(word, 0) + 1
     found: list[ChoiceMatch] = []
     for text in texts:
-        telling = [w for w in (stem(w) for w in name_words(text)) if counts[w] == 1 and w not in STOP_WORDS]
+        telling = [w for w in name_words(text) if counts[stem(w)] == 1 and w not in STOP_WORDS]
         best: ChoiceMatch | None = None
         for index, token in enumerate(utterance.tokens):
             if index in taken or token.norm in STOP_WORDS:
                 continue
             for word in telling:
-                likeness = max(_likeness(token.stem, word), _likeness(token.norm, word))
+                likeness = max(_likeness(token.stem, stem(word)), _likeness(token.norm, word))
                 if likeness >= threshold and (best is None or likeness > best.strength):
                     best = ChoiceMatch(choice=text, start=index, end=index + 1, strength=likeness)
         if best is not None:

@@ -72,6 +72,7 @@ _QUESTION_WORDS = word_set(
     "what when where how who which why are is do does can could will would did am should have has"
 )
 _FREE_KINDS = frozenset((Kind.TEXT, Kind.NAME, Kind.PLACE))
+_RECENT = 4  # calls that "and on Saturday?" may be about
 _LASTING = frozenset((Kind.NAME, Kind.PHONE, Kind.EMAIL))
 _PASSING = frozenset((Kind.WEEKDAY, Kind.DATE, Kind.PLACE))
 _CALLER = Parameter(name="name", kind=Kind.NAME, words=("name",))
@@ -92,7 +93,7 @@ class Dialogue:
         self._persona = persona
         self._hints = Hints(today=persona.today)
         self._task: _Task | None = None
-        self._last: Wanted | None = None
+        self._recent: list[Wanted] = []
         self._known: dict[str, object] = {}
         self._passing: dict[str, object] = {}
 
@@ -111,7 +112,7 @@ class Dialogue:
         if plan is None:
             plan = self._begin(said)
         if plan.calls:
-            self._last = plan.calls[-1]
+            self._recent = [*plan.calls[::-1], *self._recent][:_RECENT]
             self._passing = {}
         for want in plan.calls:
             self._remember(want.tool, dict(want.values))
@@ -122,7 +123,7 @@ class Dialogue:
     def _begin(self, said: Utterance) -> Plan:
         wants = [self._with_known(want) for want in wanted(self._tools, said, self._hints)]
         if not wants:
-            follow = self._follow_up(said)
+            follow = next(filter(None, (self._follow_up(said, last) for last in self._recent)), None)
             wants = [follow] if follow is not None else []
         if not wants:
             form = started(said, self._persona)
@@ -228,10 +229,9 @@ class Dialogue:
             return attrs.evolve(plan, chat=True, confirm=True, again=True)
         return attrs.evolve(plan, confirm=True, again=True)
 
-    def _follow_up(self, said: Utterance) -> Wanted | None:
-        """Read "and on Saturday?" as the last call with another day."""
-        last = self._last
-        if last is None or len(said.tokens) > 8 or not said.tokens:
+    def _follow_up(self, said: Utterance, last: Wanted) -> Wanted | None:
+        """Read "and on Saturday?" as an earlier call with another day."""
+        if len(said.tokens) > 8 or not said.tokens:
             return None
         marked = any(_starts(said, marker) for marker in _FOLLOW_UPS)
         if not marked and len(said.tokens) > 3:

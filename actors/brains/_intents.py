@@ -213,6 +213,16 @@ SOCIAL: tuple[Intent, ...] = (
         _goodbye,
     ),
     Intent(
+        "well",
+        _only("i am good, i am fine, i am well, i am great, good thanks, fine thanks, very well thanks", 8),
+        _one_of("I am glad to hear that. What can I do for you?", "Wonderful. So, how can I help?"),
+    ),
+    Intent(
+        "dropped",
+        _only("never mind, nevermind, forget it, forget about it", 5),
+        _one_of("No problem. What else can I do for you?", "All right. Is there anything else?"),
+    ),
+    Intent(
         "thanks",
         _only("thank you, thanks, cheers, much appreciated, appreciate it", 8),
         _one_of(
@@ -336,7 +346,7 @@ BUSINESS: tuple[Intent, ...] = (
     Intent(
         "delivery time",
         _in(Domain.PIZZA, _says("how long, when will it, delivery time, how soon")),
-        _one_of("It usually takes about thirty minutes. Would you like to order?"),
+        _one_of("It usually takes about thirty minutes."),
     ),
     Intent(
         "price",

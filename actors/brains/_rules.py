@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -191,7 +192,9 @@ class _Answer:
             pending = self._ask(plan, setting)
             if pending:
                 answer = answers_question(plan.said, setting)
-                return join([answer or setting.pick(_NOT_CAUGHT), self._ask(plan, setting, bare=True)])
+                return join(
+                    [_statement(answer) or setting.pick(_NOT_CAUGHT), self._ask(plan, setting, bare=True)]
+                )
             return converse(plan.said, setting)
         return self._ask(plan, setting)
 
@@ -214,6 +217,14 @@ class _Answer:
 
 
 _ANYTHING_ELSE = ("Is there anything else I can do for you?", "Can I help you with anything else?")
+
+
+def _statement(text: str) -> str:
+    """Return an answer without the question at its end: one question at a time is enough."""
+    sentences = re.split(r"(?<=[.!?]) ", text)
+    if len(sentences) > 1 and sentences[-1].endswith("?"):
+        return " ".join(sentences[:-1])
+    return text
 
 
 def _spoken(sentences: Sequence[str]) -> list[Speak | CallTool]:

@@ -56,6 +56,7 @@ _PAST = {
     "write": "written", "hang": "hung", "run": "run", "begin": "begun", "tell": "told", "give": "given",
     "cancel": "cancelled", "submit": "submitted", "transfer": "transferred", "plan": "planned", "stop": "stopped",
 }  # fmt: skip
+_STATES = word_set("open closed full available unavailable busy")
 _MOST_ITEMS = 5
 _SPANS = (
     ("open", "close"),
@@ -215,6 +216,10 @@ class _Speaker:
         echo = _opening_echo(self.question, fragment)
         if echo:
             return sentence(f"{lead} {echo}" if lead else echo)
+        if fragment.split()[:1] and fragment.split()[0].lower() in _STATES and _plural(self.noun):
+            # Not "the opening hours are closed".
+            said = f"we are {fragment[:1].lower()}{fragment[1:]}"
+            return sentence(f"{lead} {said}" if lead else said)
         if not self.noun:
             return sentence(f"{lead}: {fragment}" if lead else fragment)
         plural = _plural(self.noun)

@@ -138,6 +138,11 @@ def circumstances(parameters: tuple[Parameter, ...], values: Mapping[str, object
             case Kind.NAME:
                 others = set(parameter.words) & {"contact", "recipient", "doctor", "employee"}
                 parts.setdefault("name", f"{'with' if others else 'for'} {text}")
+            case Kind.NUMBER if (
+                parameter.words[-1:] == ("hour",) and isinstance(value, int) and 0 <= value < 24
+            ):
+                minute = values.get("minute", values.get("minutes", 0))
+                parts.setdefault("time", f"for {clock(value, minute if isinstance(minute, int) else 0)}")
             case _:
                 pass
     order = ("day", "time", "place in", "place from", "place to", "name")
