@@ -85,8 +85,8 @@ class Trace:
     its last second. Writing is done in line: the buffer is small, and a thread would break virtual time.
 
     Each line has `t` (float seconds of trio's clock since the trace began), `utc` (ISO 8601), `direction`
-    (`sent`, `received` or `note`), `kind` (the wire's name of the message), `octets` and, unless `envelope_only`,
-    `payload`. Audio is replaced by `{"octets": n}` unless `audio`.
+    (`sent`, `received` or `note`), `kind` (the wire's name of the message), `octets` and, unless
+    `envelope_only`, `payload`. Audio is replaced by `{"octets": n}` unless `audio`.
 
     Args:
         directory: Where the file is made; the folder is made, for us alone, if it is missing.

@@ -1,0 +1,172 @@
+"""The Grok Voice API behind the provider port: URL, credentials, codecs, and which errors are final."""
+
+import inspect
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from callboard.protocols import grok as wire
+
+from ._provider_errors import ProviderFailed, ProviderFailure
+from ._provider_port import Capabilities, ConnectRequest
+from ._websocket import DialFailed, DialFailure
+
+_log = logging.getLogger("callboard.grok")
+
+DEFAULT_URL = "wss://api.x.ai/v1/realtime"
+DEFAULT_MODEL = "grok-voice-latest"
+SESSION_LIMIT = 7200.0
+LOCAL_KEY = "local"
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+KeySource = str | Callable[[], str | Awaitable[str]]
+"""A credential, or a plain or async function that returns the one to use for the next connection."""
+
+
+def resolve_url(base_url: str | None) -> str:
+    """Where the API is: the argument, else `CALLBOARD_GROK_URL`, else `XAI_BASE_URL`, else xAI.
+
+    An `http(s)` URL becomes `ws(s)`; a URL that ends at the host or at `/v1` gets the rest of the API's path.
+
+    Raises:
+        ValueError: Not a URL of a WebSocket server.
+    """
+    text = base_url or os.environ.get("CALLBOARD_GROK_URL") or os.environ.get("XAI_BASE_URL") or DEFAULT_URL
+    parts = urlsplit(text)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    if scheme not in {"ws", "wss"} or not parts.hostname:
+        raise ValueError(f"not a URL of a WebSocket server: {text[:80]!r}; expected wss://host[:port][/path]")
+    if parts.username is not None or parts.password is not None:
+        # Without the offending value: it may hold a password.
+        raise ValueError("the provider's URL has user information in it; give the key as xai_api_key")
+    path = parts.path.rstrip("/")
+    if path in {"", "/v1"}:
+        path = "/v1/realtime"
+    return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    return urlsplit(url).hostname in _LOOPBACK
+
+
+class GrokAdapter:
+    """The provider port of one Grok client.
+
+    Args:
+        key: The credential; None takes `XAI_API_KEY` of the environment.
+        url: From `resolve_url`.
+        model: Chosen when connecting; the server falls back to its default without a word for one it does
+            not know.
+        opening: Returns the events that begin a new connection.
+
+    Raises:
+        ProviderFailed: There is no credential, and the URL does not lead to this machine.
+    """
+
+    name = "grok"
+    capabilities = Capabilities(say=True, truncate=True, cancel=True, tools=True, resume=False)
+    session_limit: float | None = SESSION_LIMIT
+    max_message = wire.MAX_SERVER_MESSAGE
+    audio_fields: Mapping[str, str] = {
+        "input_audio_buffer.append": "audio",
+        "response.output_audio.delta": "delta",
+        "response.audio.delta": "delta",
+    }
+
+    def __init__(
+        self,
+        *,
+        key: KeySource | None,
+        url: str,
+        model: str,
+        opening: Callable[[], Sequence[wire.ClientEvent]],
+    ) -> None:
+        self.model = model
+        self._opening = opening
+        if key is None:
+            key = os.environ.get("XAI_API_KEY", "").strip() or None
+        elif isinstance(key, str):
+            key = key.strip()
+        if key is None:
+            if not is_loopback(url):
+                raise ProviderFailed(
+                    ProviderFailure.MISSING_KEY,
+                    "no xAI API key: give xai_api_key=... or set XAI_API_KEY (for an emulator on this machine "
+                    "set CALLBOARD_GROK_URL, which needs no key)",
+                )
+            key = LOCAL_KEY
+        elif url.startswith("ws://") and not is_loopback(url):
+            _log.warning("the xAI API key will be sent unencrypted to %s", urlsplit(url).hostname)
+        self._key: KeySource = key
+        # The newest last; an older one may still be in an error text.
+        self._seen: list[str] = [key] if isinstance(key, str) else []
+        parts = urlsplit(url)
+        query = [(name, value) for name, value in parse_qsl(parts.query) if name != "model"]
+        self.url = urlunsplit(parts._replace(query=urlencode([("model", model), *query])))
+
+    def __repr__(self) -> str:
+        return f"<GrokAdapter {self.model!r}>"
+
+    def secrets(self) -> Sequence[str]:
+        """The credentials used so far."""
+        return [secret for secret in self._seen if secret != LOCAL_KEY]
+
+    async def connect_request(self) -> ConnectRequest:
+        """How to connect; asks the function for a credential if there is one.
+
+        Raises:
+            ProviderFailed: It returned none.
+        """
+        key = self._key
+        if not isinstance(key, str):
+            given = key()
+            key = await given if inspect.isawaitable(given) else given
+        key = key.strip()
+        if not key:
+            raise ProviderFailed(ProviderFailure.MISSING_KEY, "xai_api_key gave no key")
+        if key not in self._seen:
+            self._seen = [*self._seen[-3:], key]
+        if not key.isascii() or not key.isprintable():
+            # An HTTP header cannot carry it, and the error of the HTTP layer would quote it.
+            raise ProviderFailed(ProviderFailure.BAD_KEY, "the xAI API key has characters no key has")
+        return ConnectRequest(url=self.url, headers=(("Authorization", f"Bearer {key}"),))
+
+    def opening(self) -> Sequence[str | bytes]:
+        """The configuration so far, as one `session.update`, and what the client adds."""
+        return [wire.encode(event) for event in self._opening()]
+
+    def receive(self, message: str | bytes) -> wire.Decoded:
+        """Decode a message; see `ProviderAdapter.receive`."""
+        return wire.decode_server_event(message)
+
+    def encode(self, event: wire.ClientEvent) -> str | bytes:
+        """The message for an event; see `ProviderAdapter.encode`."""
+        return wire.encode(event)
+
+    def audio_out(self, payload: bytes) -> str:
+        """An `input_audio_buffer.append`."""
+        return wire.encode_append(payload)
+
+    def is_permanent(self, error: Exception) -> ProviderFailure | None:
+        """Refused handshakes are final; see `ProviderAdapter.is_permanent`."""
+        if not isinstance(error, DialFailed) or not error.permanent:
+            return None
+        if error.kind is DialFailure.TLS:
+            return ProviderFailure.INSECURE
+        if error.status == 401:
+            return ProviderFailure.BAD_KEY
+        if error.status == 403:
+            return ProviderFailure.FORBIDDEN
+        # An unknown key is answered with 400 and a text, not with 401.
+        if error.status == 400 and b"api key" in error.body.lower():
+            return ProviderFailure.BAD_KEY
+        return ProviderFailure.REFUSED
+
+    def resume(self, history: Sequence[object]) -> Sequence[str | bytes]:
+        """The history as items to create on a new connection; see `ProviderAdapter.resume`."""
+        kinds = (wire.Message, wire.FunctionCall, wire.FunctionCallOutput)
+        return [
+            wire.encode(wire.ConversationItemCreate(item=item)) for item in history if isinstance(item, kinds)
+        ]

@@ -1,0 +1,108 @@
+"""What users give to a Grok client's methods, turned into what goes on the wire."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, cast
+
+import attrs
+
+from callboard.protocols import grok as wire
+
+from ._tools_schema import AnyTool, Tool, tool
+
+ToolLike = AnyTool | Callable[..., object] | wire.Tool | Mapping[str, object]
+"""A function that is run here, or the declaration of one that the server or a listener of yours takes care of."""
+
+TurnDetectionLike = wire.TurnDetection | Mapping[str, object] | Literal["server_vad", "unchanged"] | None
+"""Who ends the caller's turns; None is the client ("manual")."""
+
+
+@attrs.frozen(kw_only=True)
+class GivenEvent(wire.ClientEvent):
+    """A message as the user wrote it, passed on with every field it has."""
+
+    message: Mapping[str, object]
+
+    def to_wire(self) -> Mapping[str, object]:
+        """The message."""
+        return self.message
+
+
+def as_event(
+    parameters: Mapping[str, object] | wire.ClientEvent, kind: type[wire.ClientEvent]
+) -> wire.ClientEvent:
+    """A message of one kind, given as its class or as a mapping with or without its type.
+
+    Raises:
+        TypeError: Neither a mapping nor the class.
+        ValueError: A message of another kind.
+    """
+    if isinstance(parameters, kind):
+        return parameters
+    if not isinstance(parameters, Mapping):
+        raise TypeError(f"expected a mapping or {kind.__name__}, not {repr(parameters)[:80]}")
+    if parameters.get("type", kind.type) != kind.type:
+        raise ValueError(f"type is {repr(parameters['type'])[:80]}, expected {kind.type!r}")
+    return GivenEvent(message={"type": kind.type, **parameters})
+
+
+def session_of(
+    parameters: Mapping[str, object] | wire.SessionUpdate,
+) -> tuple[Mapping[str, object], str | None]:
+    """The session object and the event id of a `session.update`.
+
+    Raises:
+        TypeError: Neither a mapping nor the class, or no session object in it.
+        ValueError: Another message.
+    """
+    event = as_event(parameters, wire.SessionUpdate)
+    if isinstance(event, wire.SessionUpdate):
+        return event.session, event.event_id
+    message = cast("GivenEvent", event).message
+    session, event_id = message.get("session"), message.get("event_id")
+    if not isinstance(session, Mapping):
+        raise TypeError(f"session is {repr(session)[:80]}, expected an object")
+    return cast("Mapping[str, object]", session), event_id if isinstance(event_id, str) else None
+
+
+def turn_detection_of(given: TurnDetectionLike) -> Mapping[str, object]:
+    """The session's `turn_detection`."""
+    if given is None:
+        return wire.MANUAL.to_wire()
+    if isinstance(given, str):
+        return {"type": "server_vad"}
+    if isinstance(given, wire.TurnDetection):
+        return given.to_wire()
+    return given
+
+
+def sort_tools(tools: Sequence[ToolLike]) -> tuple[list[AnyTool], list[object]]:
+    """The functions to run here, and the declarations of all tools for the session.
+
+    Raises:
+        TypeError: One is no tool.
+        ValueError: Two have the same name.
+    """
+    own: list[AnyTool] = []
+    declared: list[object] = []
+    for given in tools:
+        if isinstance(given, Mapping):
+            entry: Mapping[str, object] = given
+            declared.append(dict(entry))
+        elif isinstance(given, (wire.WebSearch, wire.XSearch, wire.FileSearch, wire.Mcp, wire.FunctionTool)):
+            declared.extend(cast("list[object]", wire.SessionConfig(tools=(given,)).to_wire()["tools"]))
+        else:
+            made: AnyTool = given if isinstance(given, Tool) else tool(given)
+            own.append(made)
+            declared.append(
+                {
+                    "type": "function",
+                    "name": made.name,
+                    "description": made.description,
+                    "parameters": made.parameters,
+                }
+            )
+    names = [made.name for made in own]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"two tools have the name {sorted(twice)[0]!r}")
+    return own, declared

@@ -1,0 +1,322 @@
+"""A provider connection: a crash group of two actors that dials, keeps alive, reads at once and writes.
+
+::
+
+    connection        one for all: neither part makes sense without the other
+    ├─ socket         dials, reads, pings; hands each decoded message to the client without waiting
+    └─ writer         the only one that sends: a cancelled send closes the socket, so it dies with it
+
+A connection that ends is a crash of `socket`, and the supervisor's restart, with its backoff, is the
+reconnect. What cannot be cured by trying again ends the group normally, with the reason in `failure`.
+"""
+
+from typing import Any, Generic, Never
+
+import attrs
+import trio
+
+from callboard.protocols import RemoteWireError
+
+from ._backoff import Backoff
+from ._context import Context
+from ._nursery import open_plain_nursery
+from ._provider_errors import ConnectionLost, ProviderFailed
+from ._provider_outbox import Outbox
+from ._provider_port import Connected, Disconnected, In, Out, ProviderAdapter, ProviderClient
+from ._ref import SupervisorRef
+from ._spec import AutoShutdown, ChildSpec, Restart, RestartIntensity, Strategy
+from ._supervisor import supervisor_child
+from ._trace import Redactor, Trace
+from ._websocket import DialFailed, SocketClosed, WebSocket, WebSocketStatistics, open_websocket
+
+NOT_CONNECTED = 1006
+GOING_AWAY = 1001
+NORMAL = 1000
+UNDECODABLE = 1007
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionOptions:
+    """How a connection behaves. Durations are float seconds."""
+
+    dial_timeout: float = 10.0
+    """For name lookup, connect, TLS and upgrade together."""
+    greet_timeout: float = 10.0
+    """From the open socket to the provider's first message."""
+    ping_interval: float = 5.0
+    """A connection that was silent for so long is pinged."""
+    pong_timeout: float = 5.0
+    """A ping that is not answered in this time ends the connection: its other half is gone."""
+    backoff: Backoff = Backoff(initial=0.2, factor=2.0, maximum=10.0, jitter=0.2)  # noqa: RUF009  # frozen
+    intensity: RestartIntensity = RestartIntensity(restarts=6, period=120.0)  # noqa: RUF009  # frozen
+    """So many reconnects in so many seconds; one more and the client fails. A connection that lasted longer
+    than the period starts the backoff afresh."""
+    max_malformed: int = 20
+    """Messages in a row that cannot be decoded before the connection is given up."""
+
+
+class ProviderConnection(Generic[Out, In]):
+    """One client's connection, through all the sockets it needs.
+
+    Args:
+        adapter: The provider's wire.
+        client: Who is told.
+        outbox: What is to be sent.
+        redactor: Takes credentials out of texts.
+        options: Deadlines and retries.
+        trace: Where messages are written down, if anywhere.
+    """
+
+    def __init__(
+        self,
+        adapter: ProviderAdapter[Out, In],
+        client: ProviderClient[In],
+        outbox: Outbox,
+        *,
+        redactor: Redactor,
+        options: ConnectionOptions,
+        trace: Trace | None,
+    ) -> None:
+        self._adapter = adapter
+        self._client = client
+        self._outbox = outbox
+        self._redactor = redactor
+        self._options = options
+        self._trace = trace
+        self._socket: WebSocket | None = None
+        self._have_socket = trio.Event()
+        self._heard = trio.Event()
+        self._heard_at = 0.0
+        self._closing = False
+        self.attempts = 0
+        self.connects = 0
+        self.web_socket_id = ""
+        """Of the latest socket."""
+        self.failure: ProviderFailed | None = None
+        """Why no further connection is tried."""
+        self.last_error = ""
+        """Why the latest connection ended, without credentials."""
+        self._past = WebSocketStatistics(
+            messages_sent=0, messages_received=0, octets_sent=0, octets_received=0
+        )
+
+    @property
+    def connected(self) -> bool:
+        """Whether a socket is open."""
+        return self._socket is not None
+
+    def begin_close(self) -> None:
+        """From now on nothing reconnects."""
+        self._closing = True
+
+    def child_spec(self) -> ChildSpec[Never, SupervisorRef]:
+        """The crash group."""
+        return supervisor_child(
+            "connection",
+            strategy=Strategy.ONE_FOR_ALL,
+            intensity=self._options.intensity,
+            backoff=self._options.backoff,
+            auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
+            restart=Restart.TEMPORARY,
+            children=(
+                ChildSpec(
+                    name="socket",
+                    run=self._run_socket,
+                    restart=Restart.TRANSIENT,
+                    significant=True,
+                    mailbox=1,
+                    grace=2.0,
+                    doc="dials, reads and pings; a lost connection is its crash, the restart the reconnect",
+                ),
+                ChildSpec(
+                    name="writer",
+                    run=self._run_writer,
+                    restart=Restart.PERMANENT,
+                    mailbox=1,
+                    grace=2.0,
+                    doc="the only sender; commands wait in its outbox while there is no connection",
+                ),
+            ),
+            doc="one provider connection",
+        )
+
+    def statistics(self) -> WebSocketStatistics:
+        """The traffic of all sockets together."""
+        now = self._socket.statistics() if self._socket is not None else None
+        return self._past if now is None else _sum(self._past, now)
+
+    # The socket actor
+
+    async def _run_socket(self, context: Context[Any], /, *, task_status: trio.TaskStatus[None]) -> None:
+        # At once: dialling is retried with backoff like everything else, and whoever waits for the first
+        # connection asks the client.
+        task_status.started()
+        if self._closing:
+            return
+        self.attempts += 1
+        try:
+            request = await self._adapter.connect_request()
+            async with open_websocket(
+                context.system.network,
+                request.url,
+                headers=request.headers,
+                subprotocols=request.subprotocols,
+                timeout=self._options.dial_timeout,
+                max_message=self._adapter.max_message,
+                new_id=lambda: f"{context.system.rng.getrandbits(64):016x}",
+            ) as socket:
+                closed = await self._serve(socket, request.url)
+        except ProviderFailed as failed:
+            # From `connect_request`: there is no credential.
+            self.failure = failed
+            return
+        except DialFailed as error:
+            text = self._redactor.text(str(error))
+            reason = self._adapter.is_permanent(error)
+            if reason is not None:
+                self.failure = ProviderFailed(reason, text)
+            self._lost(
+                Disconnected(
+                    code=NOT_CONNECTED,
+                    reason=text,
+                    was_clean=False,
+                    was_open=False,
+                    web_socket_id="",
+                    will_reconnect=reason is None and not self._closing,
+                )
+            )
+            if reason is None and not self._closing:
+                # A new error, for the texts of this one and of its cause are not ours.
+                raise ConnectionLost(text) from None
+            return
+        if not self._closing:
+            raise ConnectionLost(closed)
+
+    async def _serve(self, socket: WebSocket, url: str) -> str:
+        """Read until the socket is closed; returns why, in words."""
+        self._open(socket, url)
+        code, reason, clean = NORMAL if self._closing else GOING_AWAY, "", False
+        try:
+            async with open_plain_nursery() as nursery:
+                nursery.start_soon(self._keep_alive, socket)
+                try:
+                    await self._read(socket)
+                except SocketClosed as closed:
+                    code, reason, clean = closed.code, self._redactor.text(closed.reason), closed.clean
+                nursery.cancel_scope.cancel(reason="the socket closed")
+        except ConnectionLost as lost:
+            code, reason = NOT_CONNECTED, str(lost)
+        finally:
+            if self._socket is socket:
+                self._socket = None
+                self._have_socket = trio.Event()
+            self._outbox.close_gate()
+            self._past = _sum(self._past, socket.statistics())
+            if self._closing:
+                code, clean = NORMAL, True
+            self._lost(
+                Disconnected(
+                    code=code,
+                    reason=reason,
+                    was_clean=clean,
+                    was_open=True,
+                    web_socket_id=socket.id,
+                    will_reconnect=not self._closing,
+                )
+            )
+        return f"the connection ended with {code}" + (f": {reason[:80]}" if reason else "")
+
+    def _open(self, socket: WebSocket, url: str) -> None:
+        self.connects += 1
+        self.web_socket_id = socket.id
+        self._heard = trio.Event()
+        self._heard_at = trio.current_time()
+        self._outbox.close_gate()
+        self._outbox.connected(list(self._adapter.opening()))
+        self._socket = socket
+        endpoint = self._redactor.text(url)
+        if self._trace is not None:
+            self._trace.note(
+                "connected", {"endpoint": endpoint, "attempt": self.attempts, "web_socket_id": socket.id}
+            )
+        self._client.provider_connected(
+            Connected(attempt=self.attempts, web_socket_id=socket.id, endpoint=endpoint)
+        )
+        self._have_socket.set()
+
+    def _lost(self, event: Disconnected) -> None:
+        self.last_error = event.reason or f"closed with {event.code}"
+        if self._trace is not None:
+            self._trace.note("disconnected", {"code": event.code, "reason": event.reason})
+        self._client.provider_disconnected(event)
+
+    async def _read(self, socket: WebSocket) -> None:
+        malformed = 0
+        while True:
+            message = await socket.receive()
+            self._heard_at = trio.current_time()
+            self._heard.set()
+            if self._trace is not None:
+                self._trace.received(message)
+            try:
+                decoded = self._adapter.receive(message)
+            except RemoteWireError as error:
+                malformed += 1
+                self._client.provider_malformed(RemoteWireError(self._redactor.text(str(error))))
+                if malformed >= self._options.max_malformed:
+                    raise ConnectionLost(f"{malformed} messages in a row could not be decoded") from None
+            else:
+                malformed = 0
+                self._client.provider_message(decoded)
+
+    async def _keep_alive(self, socket: WebSocket) -> None:
+        """Notice a peer that is gone though the stream does not say so."""
+        options = self._options
+        with trio.move_on_after(options.greet_timeout):
+            await self._heard.wait()
+        if not self._heard.is_set():
+            raise ConnectionLost(f"no greeting within {options.greet_timeout:g} s")
+        while True:
+            await trio.sleep_until(self._heard_at + options.ping_interval)
+            if self._trace is not None:
+                self._trace.flush()
+            if trio.current_time() - self._heard_at < options.ping_interval:
+                continue
+            with trio.move_on_after(options.pong_timeout) as deadline:
+                await socket.ping()
+            if deadline.cancelled_caught:
+                raise ConnectionLost(f"no answer to a ping within {options.pong_timeout:g} s")
+            self._heard_at = max(self._heard_at, trio.current_time())
+
+    # The writer actor
+
+    async def _run_writer(self, context: Context[Any], /, *, task_status: trio.TaskStatus[None]) -> None:
+        del context
+        task_status.started()
+        outbox = self._outbox
+        while True:
+            await self._have_socket.wait()
+            socket = self._socket
+            await outbox.wait()
+            if socket is None or socket is not self._socket:
+                continue
+            command = outbox.command()
+            message = self._adapter.audio_out(outbox.take_audio()) if command is None else command
+            try:
+                await socket.send(message)
+            except SocketClosed:
+                # `socket` reads the same end and crashes with the reason; both of us are restarted then.
+                await trio.sleep_forever()
+            if command is not None:
+                outbox.sent(command)
+            if self._trace is not None:
+                self._trace.sent(message)
+
+
+def _sum(first: WebSocketStatistics, second: WebSocketStatistics) -> WebSocketStatistics:
+    return WebSocketStatistics(
+        messages_sent=first.messages_sent + second.messages_sent,
+        messages_received=first.messages_received + second.messages_received,
+        octets_sent=first.octets_sent + second.octets_sent,
+        octets_received=first.octets_received + second.octets_received,
+    )
