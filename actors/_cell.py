@@ -295,7 +295,8 @@ class Cell:
                 )
         self.set_state(ActorState.STARTING)
         self._scope.deadline = now + self.spec.start_timeout
-        context = self.context = Context[Any](self)
+        context: Context[Any] = Context(self)
+        self.context = context
         run = getattr(self.spec.run, "run", self.spec.run)
         try:
             with self._body:
@@ -310,7 +311,6 @@ class Cell:
             and not self.started
             and self.kill_reason is None
             and self.stop_reason is None
-            and not self.swept
             and self._scope.cancel_called
         )
         if error is None:

@@ -275,6 +275,23 @@ async def test_significant_child_that_is_restarted_ends_nothing(autojump_clock: 
         assert state(must(system, "call/leg")) is ActorState.RUNNING
 
 
+async def test_significant_child_that_is_swept_away_ends_nothing(autojump_clock: MockClock) -> None:
+    probe = Probe()
+    spec = supervisor_child(
+        "call",
+        strategy=Strategy.ONE_FOR_ALL,
+        auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
+        backoff=EXACT,
+        children=(probe.child("a"), probe.child("leg", Restart.TEMPORARY, significant=True)),
+    )
+    async with open_system() as system:
+        call = await system.start(spec)
+        await do(must(system, "call/a"), "crash")
+        await trio.sleep(2)
+        assert probe.take() == ["+a", "+leg", "-a", "-leg", "+a"]
+        assert state(call) is ActorState.RUNNING
+
+
 # Starts that fail
 
 
@@ -493,3 +510,62 @@ async def test_backoff_ends_at_once_and_no_restart_follows(
     assert a is not None
     assert final(a).kind is ExitKind.STOPPED
     assert probe.take().count("+a") == 1
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+async def test_crash_while_the_supervisor_stops_is_not_followed_by_a_restart(
+    strategy: Strategy, autojump_clock: MockClock
+) -> None:
+    async def slow_to_stop(ctx: Context[None], /, *, task_status: trio.TaskStatus[None]) -> None:
+        asked = ctx.stop_requested
+        task_status.started()
+        await asked.wait()
+        await trio.sleep(4)
+
+    probe = Probe()
+    children = (probe.child("a"), ChildSpec(name="slow", run=slow_to_stop))
+    async with open_system() as system:
+        sup = await system.start(supervisor_child("s", strategy=strategy, backoff=EXACT, children=children))
+        a = must(system, "s/a")
+        sup.request_stop()
+        await trio.sleep(1)
+        await do(a, "crash")
+        assert final(a).kind is ExitKind.CRASHED
+        assert (await sup.wait_stopped()).kind is ExitKind.STOPPED
+        assert trio.current_time() == 4
+    assert probe.take() == ["+a", "-a"]
+
+
+async def test_stop_of_a_failed_child_that_waits_for_its_group_is_final(autojump_clock: MockClock) -> None:
+    probe = Probe()
+    children = (probe.child("a"), probe.child("b"), probe.child("c"))
+    root = SupervisorSpec(strategy=Strategy.REST_FOR_ONE, backoff=EXACT, children=children)
+    async with open_system(root=root) as system:
+        a = must(system, "a")
+        await do(must(system, "b"), "crash")
+        await do(a, "crash")  # to be handled after the restart of `b` and `c`
+        await a.stop()
+        await trio.sleep(3)
+        assert probe.take() == ["+a", "+b", "+c", "-b", "-c", "-a", "+b", "+c"]
+        assert [ref.name for ref in system.root.children()] == ["b", "c"]
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+async def test_child_that_is_ended_before_its_first_step_does_not_run(
+    how: str, autojump_clock: MockClock
+) -> None:
+    class EndAtOnce(trio.abc.Instrument):
+        def task_spawned(self, task: trio.lowlevel.Task) -> None:
+            if task.name == "a":
+                ref = must(system, "a")
+                ref.kill() if how == "kill" else ref.request_stop()
+
+    probe = Probe()
+    async with open_system() as system:
+        instrument = EndAtOnce()
+        trio.lowlevel.add_instrument(instrument)
+        ref = system.root.start_child_soon(probe.child("a"))
+        exit = await ref.wait_stopped()
+        trio.lowlevel.remove_instrument(instrument)
+    assert exit.kind is (ExitKind.KILLED if how == "kill" else ExitKind.STOPPED)
+    assert probe.log == []
