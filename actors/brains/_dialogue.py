@@ -10,7 +10,7 @@ import attrs
 
 from ._extract import find_name
 from ._forms import Form, started
-from ._persona import Persona
+from ._persona import Persona, recall
 from ._schema import Kind, Parameter
 from ._slots import STRONG_KINDS, Hints, fill, said_no, said_yes
 from ._text import Utterance, phrases, read, word_set
@@ -171,6 +171,9 @@ class Dialogue:
         asking = _is_question(said)
         if asking and asked is not None and asked.kind in _FREE_KINDS:
             values.pop(asked.name, None)
+        if asking and recall(self._persona, said):
+            # "Is delivery free?" is not an answer to "delivery or pick up?".
+            values = {}
         others = [want for want in wanted(self._tools, said, self._hints) if want.tool is not task.tool]
         if others and (task.asked not in values or asking):
             return self._aside(said, others, asked)
@@ -280,7 +283,7 @@ def _key(parameter: Parameter) -> str:
         and set(parameter.words) & {"address", "origin", "destination", "from", "to"}
     ):
         return f"{parameter.kind.value} {parameter.name}"
-    return parameter.kind.value
+    return str(parameter.kind.value)
 
 
 def _is_question(said: Utterance) -> bool:

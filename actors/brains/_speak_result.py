@@ -45,8 +45,8 @@ _STATE_KEYS = (
 )
 _HIDDEN_KEYS = word_set("id uuid code lang locale timestamp type object version request ms url href")
 _FINITE = word_set(
-    "is are was were has have had will would can could may must do does did opens open closes close costs "
-    "starts ends leaves arrives need needs there"
+    "is are was were has have had will would can could may must do does did opens closes costs starts "
+    "ends leaves arrives need needs there"
 )
 _ERROR_TEXT = re.compile(
     r"^\s*(?:error|exception|traceback|failed|failure)\b[\s:]*(.*)", re.IGNORECASE | re.DOTALL
@@ -209,7 +209,9 @@ class _Speaker:
 
     def _fragment(self, fragment: str) -> str:
         """Put a piece such as "9 to 5" into a sentence."""
-        fragment = fragment.strip().rstrip(".")
+        fragment = fragment.strip().rstrip(".").rstrip()
+        if not fragment:
+            return self._done() if self.action else self._nothing()
         if self.action:
             return self._done(fragment)
         lead = f"{self.parts[0][0].upper()}{self.parts[0][1:]}" if self.parts else ""
@@ -344,7 +346,9 @@ def _is_sentence(text: str) -> bool:
     words = name_words(text)
     if len(words) < 3:
         return False
-    return text.rstrip().endswith((".", "!", "?")) or (len(words) >= 4 and bool(set(words) & _FINITE))
+    if text.rstrip().endswith((".", "!", "?")) or words[0] in ("we", "you", "it", "i", "they", "there"):
+        return True
+    return len(words) >= 4 and bool(set(words) & _FINITE)
 
 
 def _lowers(fragment: str) -> bool:

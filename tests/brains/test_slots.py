@@ -221,9 +221,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
+NOTHING: dict[str, st.SearchStrategy[object]] = {}
 PART: st.SearchStrategy[object] = st.recursive(
     st.fixed_dictionaries(
-        {},
+        NOTHING,
         optional={
             "type": st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "null"])
             | JSON,
@@ -239,7 +240,7 @@ PART: st.SearchStrategy[object] = st.recursive(
         },
     ),
     lambda inner: st.fixed_dictionaries(
-        {},
+        NOTHING,
         optional={
             "type": st.sampled_from(["object", "array"]),
             "properties": st.dictionaries(
@@ -256,8 +257,9 @@ SPOKEN = st.lists(
     st.sampled_from(
         sorted(
             word_set(
-                "my name is Maria book me in for Friday at three thirty pm no not small large please to London from Paris yes "
-                "twenty five 1842 A B 12 High Street with ham and olives tomorrow march 3rd maria@x.org , . ? ' actually"
+                "my name is Maria book me in for Friday at three thirty pm no not small large please to "
+                "London from Paris yes twenty five 1842 A B 12 High Street with ham and olives tomorrow "
+                "march 3rd maria@x.org , . ? ' actually"
             )
         )
     ),

@@ -139,8 +139,9 @@ SPOKEN = st.lists(
     st.sampled_from(
         sorted(
             word_set(
-                "one two ten twenty forty hundred thousand million and a half past to quarter oh double point minus five pm "
-                "am at on the of march friday next tomorrow 3 15 2026 10:30 3rd - , . ? 1,000 2026-02-30 o'clock dozen"
+                "one two ten twenty forty hundred thousand million and a half past to quarter oh double "
+                "point minus five pm am at on the of march friday next tomorrow 3 15 2026 10:30 3rd - , . "
+                "? 1,000 2026-02-30 o'clock dozen"
             )
         )
     ),

@@ -105,9 +105,10 @@ class TestModelFolder:
             pytest.importorskip(module)
 
     def test_a_missing_folder_is_an_error_also_for_auto(self, tmp_path: Path) -> None:
-        for kind in ("auto", "local"):
-            with pytest.raises(SpeechUnavailable, match="does not exist"):
-                load_speech(kind, model_dir=tmp_path / "nowhere")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        with pytest.raises(SpeechUnavailable, match="does not exist"):
+            load_speech("auto", model_dir=tmp_path / "nowhere")
+        with pytest.raises(SpeechUnavailable, match="does not exist"):
+            load_speech("local", model_dir=tmp_path / "nowhere")
 
     def test_an_empty_folder_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(SpeechUnavailable, match=r"whisper/model\.bin"):

@@ -81,9 +81,13 @@ def test_text_without_words_gives_no_samples(engines: SpeechEngines) -> None:
 def test_threads_may_share_the_engines(engines: SpeechEngines) -> None:
     texts = ["one large pizza", "good morning", "see you tomorrow"]
     alone = [engines.synthesiser.synthesise(text) for text in texts]
+
+    def hear(audio: Samples) -> str:
+        return engines.recogniser.transcribe(by_telephone(audio))
+
     with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(engines.synthesiser.synthesise, texts))
-        heard = list(pool.map(lambda audio: engines.recogniser.transcribe(by_telephone(audio)), together[:2]))
+        heard = list(pool.map(hear, together[:2]))
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
     assert [words(text) for text in heard] == [["one", "large", "pizza"], ["good", "morning"]]
 
