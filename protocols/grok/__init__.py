@@ -1,108 +1,122 @@
 """The wire of xAI's Grok voice API ("Speech to Speech"), client and server side, without any I/O."""
 
-from ._audio import decode_audio as decode_audio
-from ._audio import encode_audio as encode_audio
-from ._audio import splits_sample as splits_sample
-from ._base import BinaryAudio as BinaryAudio
-from ._base import ClientEvent as ClientEvent
-from ._base import Decoded as Decoded
-from ._base import Event as Event
-from ._base import Profile as Profile
-from ._base import ServerEvent as ServerEvent
-from ._base import Unknown as Unknown
-from ._client_events import CLIENT_EVENTS as CLIENT_EVENTS
-from ._client_events import ConversationItemCreate as ConversationItemCreate
-from ._client_events import ConversationItemDelete as ConversationItemDelete
-from ._client_events import ConversationItemTruncate as ConversationItemTruncate
-from ._client_events import InputAudioBufferAppend as InputAudioBufferAppend
-from ._client_events import InputAudioBufferClear as InputAudioBufferClear
-from ._client_events import InputAudioBufferCommit as InputAudioBufferCommit
-from ._client_events import ResponseCancel as ResponseCancel
-from ._client_events import ResponseCreate as ResponseCreate
-from ._client_events import ResponseOptions as ResponseOptions
-from ._client_events import SessionUpdate as SessionUpdate
-from ._codec import MAX_CLIENT_MESSAGE as MAX_CLIENT_MESSAGE
-from ._codec import MAX_SERVER_MESSAGE as MAX_SERVER_MESSAGE
-from ._codec import SERVER_EVENTS as SERVER_EVENTS
-from ._codec import decode_client_event as decode_client_event
-from ._codec import decode_server_event as decode_server_event
-from ._codec import encode as encode
-from ._codec import encode_append as encode_append
-from ._items import ContentPart as ContentPart
-from ._items import ForceMessage as ForceMessage
-from ._items import FunctionCall as FunctionCall
-from ._items import FunctionCallOutput as FunctionCallOutput
-from ._items import Item as Item
-from ._items import ItemBase as ItemBase
-from ._items import Message as Message
-from ._items import UnknownItem as UnknownItem
-from ._problems import ErrorKind as ErrorKind
-from ._problems import classify_error as classify_error
-from ._problems import invalid_event as invalid_event
-from ._problems import invalid_request as invalid_request
-from ._problems import is_benign_error as is_benign_error
-from ._response_events import Response as Response
-from ._response_events import ResponseContentPartAdded as ResponseContentPartAdded
-from ._response_events import ResponseContentPartDone as ResponseContentPartDone
-from ._response_events import ResponseCreated as ResponseCreated
-from ._response_events import ResponseDone as ResponseDone
-from ._response_events import ResponseEvent as ResponseEvent
-from ._response_events import ResponseFunctionCallArgumentsDelta as ResponseFunctionCallArgumentsDelta
-from ._response_events import ResponseFunctionCallArgumentsDone as ResponseFunctionCallArgumentsDone
-from ._response_events import ResponseMcpCallArgumentsDelta as ResponseMcpCallArgumentsDelta
-from ._response_events import ResponseMcpCallArgumentsDone as ResponseMcpCallArgumentsDone
-from ._response_events import ResponseMcpCallCompleted as ResponseMcpCallCompleted
-from ._response_events import ResponseMcpCallFailed as ResponseMcpCallFailed
-from ._response_events import ResponseMcpCallInProgress as ResponseMcpCallInProgress
-from ._response_events import ResponseOutputAudioDelta as ResponseOutputAudioDelta
-from ._response_events import ResponseOutputAudioDone as ResponseOutputAudioDone
-from ._response_events import ResponseOutputAudioTranscriptDelta as ResponseOutputAudioTranscriptDelta
-from ._response_events import ResponseOutputAudioTranscriptDone as ResponseOutputAudioTranscriptDone
-from ._response_events import ResponseOutputItemAdded as ResponseOutputItemAdded
-from ._response_events import ResponseOutputItemDone as ResponseOutputItemDone
-from ._response_events import ResponseOutputTextDelta as ResponseOutputTextDelta
-from ._response_events import ResponseOutputTextDone as ResponseOutputTextDone
-from ._response_events import usage_of as usage_of
-from ._server_events import Conversation as Conversation
-from ._server_events import ConversationCreated as ConversationCreated
-from ._server_events import ConversationItemAdded as ConversationItemAdded
-from ._server_events import ConversationItemCreated as ConversationItemCreated
-from ._server_events import ConversationItemDeleted as ConversationItemDeleted
+from ._audio import decode_audio as decode_audio, encode_audio as encode_audio, splits_sample as splits_sample
+from ._base import (
+    BinaryAudio as BinaryAudio,
+    ClientEvent as ClientEvent,
+    Decoded as Decoded,
+    Event as Event,
+    Profile as Profile,
+    ServerEvent as ServerEvent,
+    Unknown as Unknown,
+)
+from ._client_events import (
+    CLIENT_EVENTS as CLIENT_EVENTS,
+    ConversationItemCreate as ConversationItemCreate,
+    ConversationItemDelete as ConversationItemDelete,
+    ConversationItemTruncate as ConversationItemTruncate,
+    InputAudioBufferAppend as InputAudioBufferAppend,
+    InputAudioBufferClear as InputAudioBufferClear,
+    InputAudioBufferCommit as InputAudioBufferCommit,
+    ResponseCancel as ResponseCancel,
+    ResponseCreate as ResponseCreate,
+    ResponseOptions as ResponseOptions,
+    SessionUpdate as SessionUpdate,
+)
+from ._codec import (
+    MAX_CLIENT_MESSAGE as MAX_CLIENT_MESSAGE,
+    MAX_SERVER_MESSAGE as MAX_SERVER_MESSAGE,
+    SERVER_EVENTS as SERVER_EVENTS,
+    decode_client_event as decode_client_event,
+    decode_server_event as decode_server_event,
+    encode as encode,
+    encode_append as encode_append,
+)
+from ._items import (
+    ContentPart as ContentPart,
+    ForceMessage as ForceMessage,
+    FunctionCall as FunctionCall,
+    FunctionCallOutput as FunctionCallOutput,
+    Item as Item,
+    ItemBase as ItemBase,
+    Message as Message,
+    UnknownItem as UnknownItem,
+)
+from ._problems import (
+    ErrorKind as ErrorKind,
+    classify_error as classify_error,
+    invalid_event as invalid_event,
+    invalid_request as invalid_request,
+    is_benign_error as is_benign_error,
+)
+from ._response_events import (
+    Response as Response,
+    ResponseContentPartAdded as ResponseContentPartAdded,
+    ResponseContentPartDone as ResponseContentPartDone,
+    ResponseCreated as ResponseCreated,
+    ResponseDone as ResponseDone,
+    ResponseEvent as ResponseEvent,
+    ResponseFunctionCallArgumentsDelta as ResponseFunctionCallArgumentsDelta,
+    ResponseFunctionCallArgumentsDone as ResponseFunctionCallArgumentsDone,
+    ResponseMcpCallArgumentsDelta as ResponseMcpCallArgumentsDelta,
+    ResponseMcpCallArgumentsDone as ResponseMcpCallArgumentsDone,
+    ResponseMcpCallCompleted as ResponseMcpCallCompleted,
+    ResponseMcpCallFailed as ResponseMcpCallFailed,
+    ResponseMcpCallInProgress as ResponseMcpCallInProgress,
+    ResponseOutputAudioDelta as ResponseOutputAudioDelta,
+    ResponseOutputAudioDone as ResponseOutputAudioDone,
+    ResponseOutputAudioTranscriptDelta as ResponseOutputAudioTranscriptDelta,
+    ResponseOutputAudioTranscriptDone as ResponseOutputAudioTranscriptDone,
+    ResponseOutputItemAdded as ResponseOutputItemAdded,
+    ResponseOutputItemDone as ResponseOutputItemDone,
+    ResponseOutputTextDelta as ResponseOutputTextDelta,
+    ResponseOutputTextDone as ResponseOutputTextDone,
+    usage_of as usage_of,
+)
 from ._server_events import (
+    Conversation as Conversation,
+    ConversationCreated as ConversationCreated,
+    ConversationItemAdded as ConversationItemAdded,
+    ConversationItemCreated as ConversationItemCreated,
+    ConversationItemDeleted as ConversationItemDeleted,
     ConversationItemInputAudioTranscriptionCompleted as ConversationItemInputAudioTranscriptionCompleted,
-)
-from ._server_events import (
     ConversationItemInputAudioTranscriptionUpdated as ConversationItemInputAudioTranscriptionUpdated,
+    ConversationItemTruncated as ConversationItemTruncated,
+    ErrorDetail as ErrorDetail,
+    ErrorEvent as ErrorEvent,
+    InputAudioBufferCleared as InputAudioBufferCleared,
+    InputAudioBufferCommitted as InputAudioBufferCommitted,
+    InputAudioBufferDtmfEventReceived as InputAudioBufferDtmfEventReceived,
+    InputAudioBufferSpeechStarted as InputAudioBufferSpeechStarted,
+    InputAudioBufferSpeechStopped as InputAudioBufferSpeechStopped,
+    InputAudioBufferTimeoutTriggered as InputAudioBufferTimeoutTriggered,
+    McpListToolsCompleted as McpListToolsCompleted,
+    McpListToolsFailed as McpListToolsFailed,
+    McpListToolsInProgress as McpListToolsInProgress,
+    Ping as Ping,
+    SessionCreated as SessionCreated,
+    SessionUpdated as SessionUpdated,
 )
-from ._server_events import ConversationItemTruncated as ConversationItemTruncated
-from ._server_events import ErrorDetail as ErrorDetail
-from ._server_events import ErrorEvent as ErrorEvent
-from ._server_events import InputAudioBufferCleared as InputAudioBufferCleared
-from ._server_events import InputAudioBufferCommitted as InputAudioBufferCommitted
-from ._server_events import InputAudioBufferDtmfEventReceived as InputAudioBufferDtmfEventReceived
-from ._server_events import InputAudioBufferSpeechStarted as InputAudioBufferSpeechStarted
-from ._server_events import InputAudioBufferSpeechStopped as InputAudioBufferSpeechStopped
-from ._server_events import InputAudioBufferTimeoutTriggered as InputAudioBufferTimeoutTriggered
-from ._server_events import McpListToolsCompleted as McpListToolsCompleted
-from ._server_events import McpListToolsFailed as McpListToolsFailed
-from ._server_events import McpListToolsInProgress as McpListToolsInProgress
-from ._server_events import Ping as Ping
-from ._server_events import SessionCreated as SessionCreated
-from ._server_events import SessionUpdated as SessionUpdated
-from ._session import AudioConfig as AudioConfig
-from ._session import AudioFormatConfig as AudioFormatConfig
-from ._session import AudioInput as AudioInput
-from ._session import AudioOutput as AudioOutput
-from ._session import DEFAULT_FORMAT as DEFAULT_FORMAT
-from ._session import MANUAL as MANUAL
-from ._session import Reasoning as Reasoning
-from ._session import Resumption as Resumption
-from ._session import SessionConfig as SessionConfig
-from ._session import Transcription as Transcription
-from ._session import TurnDetection as TurnDetection
-from ._tools import FileSearch as FileSearch
-from ._tools import FunctionTool as FunctionTool
-from ._tools import Mcp as Mcp
-from ._tools import Tool as Tool
-from ._tools import WebSearch as WebSearch
-from ._tools import XSearch as XSearch
+from ._session import (
+    DEFAULT_FORMAT as DEFAULT_FORMAT,
+    MANUAL as MANUAL,
+    AudioConfig as AudioConfig,
+    AudioFormatConfig as AudioFormatConfig,
+    AudioInput as AudioInput,
+    AudioOutput as AudioOutput,
+    Reasoning as Reasoning,
+    Resumption as Resumption,
+    SessionConfig as SessionConfig,
+    Transcription as Transcription,
+    TurnDetection as TurnDetection,
+)
+from ._session_check import CODECS as CODECS, PCM_RATES_HZ as PCM_RATES_HZ, check_session as check_session
+from ._session_parse import merge_session as merge_session, parse_session as parse_session
+from ._tools import (
+    FileSearch as FileSearch,
+    FunctionTool as FunctionTool,
+    Mcp as Mcp,
+    Tool as Tool,
+    WebSearch as WebSearch,
+    XSearch as XSearch,
+)

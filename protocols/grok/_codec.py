@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar, cast
+from typing import Final, cast
 
-import attrs
 import cattrs
 
 from .._converter import JsonObject, dump_json, is_object, load_object, make_converter, structure
 from .._errors import LocalWireError, RemoteWireError, clip
 from . import _response_events, _server_events
 from ._audio import encode_audio
-from ._base import BinaryAudio, Decoded, Event, Profile, ServerEvent, Unknown
+from ._base import BinaryAudio, ClientEvent, Decoded, Event, Profile, ServerEvent, Unknown
 from ._check import check_client_event
 from ._client_events import CLIENT_EVENTS, InputAudioBufferCommit
 from ._items import ForceMessage, FunctionCall, FunctionCallOutput, Item, ItemBase, Message, UnknownItem
@@ -29,8 +28,6 @@ __all__ = [
     "encode",
     "encode_append",
 ]
-
-E = TypeVar("E")
 
 # Octets. The longest legitimate server message is a burst of speech: the longest chunk seen is 1.2 s, which at 48 kHz
 # is 160 KB of base64. The rest is room for instructions and tools echoed in session.updated, and for the future.
@@ -57,7 +54,7 @@ _SERVER: dict[str, type[ServerEvent]] = {kind.type: kind for kind in SERVER_EVEN
     "response.text.delta": ResponseOutputTextDelta,
     "response.text.done": ResponseOutputTextDone,
 }
-_CLIENT: dict[str, type[Event]] = {kind.type: kind for kind in CLIENT_EVENTS} | {
+_CLIENT: dict[str, type[ClientEvent]] = {kind.type: kind for kind in CLIENT_EVENTS} | {
     "conversation.item.commit": InputAudioBufferCommit,
 }
 _ITEMS: dict[str, type[ItemBase]] = {
@@ -195,8 +192,3 @@ def encode_append(payload: bytes | bytearray | memoryview) -> str:
     Base64 needs no escaping in JSON, so the text is put together without an encoder.
     """
     return f'{{"type":"input_audio_buffer.append","audio":"{encode_audio(payload)}"}}'
-
-
-def with_event_id(event: ServerEvent, event_id: str) -> ServerEvent:
-    """Return ``event`` with this id, unless it has one."""
-    return event if event.event_id is not None else attrs.evolve(event, event_id=event_id)

@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from .._converter import JsonObject
+from .._converter import JsonObject, is_object
 from ._tools import Tool
 from ._unstructure import to_wire
 
@@ -57,8 +57,7 @@ class TurnDetection:
         """Return the JSON object; manual mode is spelled ``{"type": null}``."""
         if self.manual:
             return {"type": None}
-        given = attrs.asdict(self, filter=lambda _, value: value is not None)
-        return given
+        return attrs.asdict(self, filter=lambda _, value: value is not None)
 
 
 MANUAL: Final = TurnDetection(type=None)
@@ -164,6 +163,8 @@ class SessionConfig:
     """Words to speak otherwise than they are written."""
     extra: JsonObject = _NO_EXTRA
     """Fields of the session object without an attribute here; the server accepts and echoes many."""
+    clear: tuple[str, ...] = ()
+    """Settings to take back, by path as in ``audio.input.transcription``: on the wire they are null."""
 
     @property
     def manual(self) -> bool:
@@ -204,6 +205,18 @@ class SessionConfig:
         wire: dict[str, object] = dict(self.extra)
         for field in attrs.fields(SessionConfig):
             value: object = getattr(self, field.name)
-            if field.name != "extra" and value is not None:
+            if field.name not in {"extra", "clear"} and value is not None:
                 wire[field.name] = to_wire(value)
+        for path in self.clear:
+            _put_null(wire, path)
         return wire
+
+
+def _put_null(wire: dict[str, object], path: str) -> None:
+    *outer, last = path.split(".")
+    for name in outer:
+        inner = wire.setdefault(name, {})
+        if not is_object(inner):
+            return
+        wire = inner
+    wire.setdefault(last, None)

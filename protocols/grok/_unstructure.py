@@ -37,7 +37,7 @@ def to_wire(value: object) -> object:
         return cast("object", value)
     if isinstance(value, (tuple, list)):
         return [to_wire(entry) for entry in cast("tuple[object, ...]", value)]
-    cls = type(value)
+    cls: type = type(value)
     if _has_wire_form(cls):
         return cast("_HasWireForm", value).to_wire()
     if not attrs.has(cls):
