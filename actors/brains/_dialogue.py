@@ -6,6 +6,8 @@ restarted or moved to another process goes on where it was.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import attrs
 
 from ._extract import find_name
@@ -14,7 +16,7 @@ from ._persona import Persona, recall
 from ._schema import Kind, Parameter
 from ._slots import STRONG_KINDS, Hints, fill, said_no, said_yes
 from ._text import Utterance, phrases, read, word_set
-from ._tools import Tool, Wanted, wanted
+from ._tools import Tool, Wanted
 
 
 @attrs.frozen(kw_only=True)
@@ -82,14 +84,14 @@ _OTHERS = word_set("doctor contact recipient employee who owner file product")
 class Dialogue:
     """The state of a conversation, brought forward one turn of the caller at a time."""
 
-    def __init__(self, tools: tuple[Tool, ...], persona: Persona) -> None:
+    def __init__(self, understand: Callable[[Utterance, Hints], Sequence[Wanted]], persona: Persona) -> None:
         """Begin a conversation.
 
         Args:
-            tools: The registered functions.
+            understand: Returns the functions an utterance asks for (see `wanted`).
             persona: Who the agent is.
         """
-        self._tools = tools
+        self._understand = understand
         self._persona = persona
         self._hints = Hints(today=persona.today)
         self._task: _Task | None = None
@@ -121,7 +123,7 @@ class Dialogue:
         return plan
 
     def _begin(self, said: Utterance) -> Plan:
-        wants = [self._with_known(want) for want in wanted(self._tools, said, self._hints)]
+        wants = [self._with_known(want) for want in self._understand(said, self._hints)]
         if not wants:
             follow = next(filter(None, (self._follow_up(said, last) for last in self._recent)), None)
             wants = [follow] if follow is not None else []
@@ -174,7 +176,7 @@ class Dialogue:
         if asking and recall(self._persona, said):
             # "Is delivery free?" is not an answer to "delivery or pick up?".
             values = {}
-        others = [want for want in wanted(self._tools, said, self._hints) if want.tool is not task.tool]
+        others = [want for want in self._understand(said, self._hints) if want.tool is not task.tool]
         if others and (task.asked not in values or asking):
             return self._aside(said, others, asked)
         if task.confirming:

@@ -12,6 +12,8 @@ import attrs
 from ._text import Utterance, read, sentence, stem, word_set
 
 MAX_INSTRUCTIONS = 20_000
+_OPENING = 3_000
+_LONGEST = 300
 
 
 class Domain(enum.Enum):
@@ -115,11 +117,14 @@ def read_persona(instructions: str) -> Persona:
     text = (
         instructions[:MAX_INSTRUCTIONS].replace("\u2019", "'").replace("\u201c", '"').replace("\u201d", '"')
     )
-    greeting = _GREETING.search(text)
-    role = _ROLE.search(text)
+    greeting = _GREETING.search(text[:_OPENING])
+    # Who the agent is stands in the first sentences. Each is read by itself and cut, because the patterns
+    # take time that grows with the square of what they are given.
+    opening = [str(line)[:_LONGEST] for line in _SENTENCES.split(text[:_OPENING])]
+    role = next((match for line in opening if (match := _ROLE.search(line))), None)
     return Persona(
-        agent=_agent(text),
-        business=_business(text),
+        agent=next((name for line in opening if (name := _agent(line))), ""),
+        business=next((name for line in opening if (name := _business(line))), ""),
         role=" ".join(role[1].split()).lower() if role else "",
         domain=_domain(text),
         greeting=greeting[1].strip() if greeting else "",

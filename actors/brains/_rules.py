@@ -18,7 +18,7 @@ from ._questions import question
 from ._schema import is_mapping
 from ._speak_result import speak_result
 from ._text import Utterance, join, read
-from ._tools import Tool, Wanted, study
+from ._tools import Tool, Understanding, Wanted
 from ._types import BrainInput, CallTool, Speak, Turn
 
 MAX_TURNS = 400
@@ -67,22 +67,25 @@ class RuleBrain:
             seed: Chooses among ways of saying the same.
         """
         self._seed = seed
+        self._understanding = Understanding(())
 
     def respond(self, given: BrainInput) -> Sequence[Speak | CallTool]:
         """Answer the latest turn; see `Brain.respond`."""
-        return _Answer(given, self._seed).actions()
+        if self._understanding.specs != given.tools:
+            self._understanding = Understanding(given.tools)
+        return _Answer(given, self._seed, self._understanding).actions()
 
 
 class _Answer:
     """One response."""
 
-    def __init__(self, given: BrainInput, seed: int) -> None:
+    def __init__(self, given: BrainInput, seed: int, understanding: Understanding) -> None:
         self.given = given
         self.turns = given.history[-MAX_TURNS:]
         extra = given.response_instructions or ""
         self.persona = read_persona(f"{given.instructions}\n{extra}" if extra else given.instructions)
-        self.tools = study(given.tools)
-        self.dialogue = Dialogue(self.tools, self.persona)
+        self.tools = understanding.tools
+        self.dialogue = Dialogue(understanding.wanted, self.persona)
         self.rng = random.Random(f"{seed} {len(given.history)}")
         self.asked_at = max((i for i, turn in enumerate(self.turns) if turn.role == "user"), default=-1)
         self.calls = _calls(self.turns)

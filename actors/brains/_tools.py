@@ -343,3 +343,35 @@ def _again(
                 more.append(Wanted(tool=tool, values={**values, **before, parameter.name: second}, said=part))
                 break
     return more
+
+
+_REMEMBERED = 512  # utterances; a long call has some hundred
+
+
+class Understanding:
+    """The registered functions, and what utterances were found to ask of them.
+
+    The conversation is read again for each answer; only its last turn is new. Remembering what the others ask for
+    keeps the cost of an answer from growing with the call. It is a memo, no state: the same goes in, the same
+    comes out.
+    """
+
+    def __init__(self, specs: tuple[ToolSpec, ...]) -> None:
+        """Study the functions.
+
+        Args:
+            specs: The registered functions.
+        """
+        self.specs = specs
+        self.tools = study(specs)
+        self._memo: dict[tuple[str, Hints], tuple[Wanted, ...]] = {}
+
+    def wanted(self, said: Utterance, hints: Hints) -> tuple[Wanted, ...]:
+        """Return the functions that were asked for; see `wanted`."""
+        key = (said.text, hints)
+        found = self._memo.get(key)
+        if found is None:
+            if len(self._memo) >= _REMEMBERED:
+                self._memo.clear()
+            found = self._memo[key] = tuple(wanted(self.tools, said, hints))
+        return found
