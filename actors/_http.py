@@ -20,7 +20,7 @@ from trio_websocket import WebSocketRequest, wrap_server_stream
 
 from ._network import Network, WrappedStream, bound_port
 from ._nursery import open_plain_nursery
-from ._websocket import CLOSE_TIMEOUT, MAX_MESSAGE, QUEUE, RECEIVE_OCTETS, WebSocket
+from ._websocket import MAX_MESSAGE, QUEUE, RECEIVE_OCTETS, WebSocket
 
 MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
@@ -199,8 +199,7 @@ async def serve_http(
                     await on_upgrade(upgrade)
                 finally:
                     if upgrade.socket is not None:
-                        with trio.move_on_after(CLOSE_TIMEOUT * 2, shield=True):
-                            await upgrade.socket.aclose()
+                        await upgrade.socket.finish()
             nursery.cancel_scope.cancel(reason="the WebSocket's handler returned")
 
     async with trio.open_nursery() as nursery:

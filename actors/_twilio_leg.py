@@ -104,8 +104,7 @@ class TwilioLeg:
                 nursery.cancel_scope.cancel(reason="the stream ended")
         finally:
             self.playout.stop()
-            with trio.move_on_after(1, shield=True):
-                await self._socket.aclose()
+            await self._socket.finish()
 
     async def _wait_for_close(self, scope: trio.CancelScope) -> None:
         await self._closing.wait()

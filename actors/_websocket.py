@@ -9,6 +9,7 @@ lives and dies with the socket may send: others hand their messages to that task
 """
 
 import enum
+import math
 import ssl
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,9 @@ MAX_MESSAGE = 4 * 1024 * 1024
 # anything else, so a handful is enough; at 20 ms frames 64 are 1.3 s.
 QUEUE = 64
 CLOSE_TIMEOUT = 1.0
+# Under cancellation the library's reader is gone as well, so nobody would see the peer's answer: time to send
+# the close frame, and no more.
+GOODBYE_TIMEOUT = 0.05
 RECEIVE_OCTETS = 65536
 
 HTTP_CLIENT_ERROR = range(400, 500)
@@ -167,8 +171,18 @@ class WebSocket:
 
         May be called twice. A cancelled call closes the stream without the handshake.
         """
+        await self._close(CLOSE_TIMEOUT, code, reason)
+
+    async def finish(self) -> None:
+        """Close whatever happened: the last thing its owner does, also while it is being cancelled."""
+        cancelled = trio.current_effective_deadline() == -math.inf
+        timeout = GOODBYE_TIMEOUT if cancelled else CLOSE_TIMEOUT
+        with trio.move_on_after(timeout, shield=True):
+            await self._close(timeout, 1001 if cancelled else 1000, "")
+
+    async def _close(self, timeout: float, code: int, reason: str) -> None:  # noqa: ASYNC109
         try:
-            with trio.move_on_after(CLOSE_TIMEOUT):
+            with trio.move_on_after(timeout):
                 await self._connection.aclose(code, reason or None)
         finally:
             await trio.aclose_forcefully(self._stream)
@@ -251,8 +265,7 @@ async def open_websocket(
             try:
                 yield socket
             finally:
-                with trio.move_on_after(CLOSE_TIMEOUT * 2, shield=True):
-                    await socket.aclose()
+                await socket.finish()
                 nursery.cancel_scope.cancel(reason="the user of the WebSocket is done")
     except trio_websocket.ConnectionRejected as rejection:
         # Raised by the library's reader task, so it arrives through the nursery.

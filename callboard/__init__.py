@@ -1,1 +1,43 @@
-"""callboard: phone calls for realtime voice agents, as a Trio actor system."""
+"""callboard: phone calls for realtime voice agents, as a Trio actor system.
+
+The names here are what a scenario and a program around it need. The layers below have their own namespaces:
+`callboard.actors` (the runtime and all I/O), `callboard.protocols` (the wires) and `callboard.media` (audio).
+`callboard.grok` is the Grok Voice Agent API in VoxEngine's vocabulary.
+"""
+
+from . import grok as grok
+from ._app import RouteError as RouteError, serve as serve
+from .actors import (
+    # Calls
+    Call as Call,
+    CallEnd as CallEnd,
+    CallServer as CallServer,
+    Connected as Connected,
+    Disconnected as Disconnected,
+    EndReason as EndReason,
+    MediaDisplaced as MediaDisplaced,
+    NotSupportedByLeg as NotSupportedByLeg,
+    Party as Party,
+    Recording as Recording,
+    Route as Route,
+    Scenario as Scenario,
+    ServerOptions as ServerOptions,
+    ToneReceived as ToneReceived,
+    Transcript as Transcript,
+    TranscriptLine as TranscriptLine,
+    open_server as open_server,
+    # Media routing
+    Edge as Edge,
+    InputPolicy as InputPolicy,
+    MediaUnit as MediaUnit,
+    send_media_between as send_media_between,
+    stop_media_between as stop_media_between,
+    # Tools
+    ToolContext as ToolContext,
+    tool as tool,
+    # The system
+    System as System,
+    open_system as open_system,
+)
+
+__version__ = "0.1.0.dev0"

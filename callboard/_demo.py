@@ -1,15 +1,14 @@
 """`callboard demo`: a whole spoken call on this machine, from the caller's mouth to the agent's ear and back."""
 
 import json
-import shutil
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 import trio
 
+from callboard import grok
 from callboard.actors import (
     Call,
     CallServer,
@@ -18,7 +17,6 @@ from callboard.actors import (
     Route,
     ServerOptions,
     Speaker,
-    TranscriptLine,
     open_server,
     open_system,
 )
@@ -66,11 +64,9 @@ class _Run:
     out: Path
     view: View
     call: Call | None = None
-    agent_statistics: object = None
-    trace: Path | None = None
+    agent: grok.VoiceAgentAPIClient | None = None
+    ready_at: float | None = None
     ended_at: float | None = None
-    ready: float | None = None
-    lines: list[TranscriptLine] = attrs.field(factory=list)
 
 
 def run_demo(out: Path, *, speech: SpeechKind, plain: bool) -> int:
@@ -121,15 +117,10 @@ async def _scenario(call: Call, run: _Run, provider_url: str) -> None:
     await call.record(run.out / "recording.wav")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_show, call, run)
-        await converse(call, base_url=provider_url, trace_dir=run.out, on_agent=_remember(run))
-
-
-def _remember(run: _Run) -> Callable[[object], None]:
-    def remember(agent: object) -> None:
-        run.agent_statistics = agent
-        run.ready = trio.current_time()
-
-    return remember
+        # The same as with a real key, but for the address: an emulator on this machine takes any key.
+        run.agent = await grok.create_voice_agent_api_client(call, base_url=provider_url, trace=run.out)
+        run.ready_at = trio.current_time()
+        await converse(call, run.agent)
 
 
 async def _show(call: Call, run: _Run) -> None:
@@ -168,6 +159,8 @@ async def _finish(run: _Run, server: CallServer, result: CallResult) -> list[str
                 "interrupted": line.interrupted,
             }
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    if run.agent is not None and run.agent.trace_path is not None:
+        Path(run.agent.trace_path).replace(run.out / "trace.jsonl")
     result.write_wav(run.out / "caller-heard.wav")
     if result.outcome.end is not CallEnd.HUNG_UP:
         faults.append(f"the carrier's side ended with {result.outcome.end.value}: {result.outcome.reason}")
@@ -186,8 +179,8 @@ def _report(run: _Run, result: CallResult, faults: list[str]) -> int:
     def row(name: str, value: float | None, note: str) -> None:
         rows.append((name, "-" if value is None else f"{value * 1000:.0f} ms", note))
 
-    if run.ready is not None and result.started_at is not None:
-        row("connect", run.ready - result.started_at, "call answered -> agent ready")
+    if run.ready_at is not None and result.started_at is not None:
+        row("connect", run.ready_at - result.started_at, "call answered -> agent ready")
     row("first audio", measures.first_audio, "call answered -> first word at the caller")
     for reply in measures.replies:
         row("turn", reply.reply, f"caller stopped -> agent heard: {reply.text[:40]!r}")
@@ -201,9 +194,3 @@ def _report(run: _Run, result: CallResult, faults: list[str]) -> int:
     for fault in faults:
         print(f"callboard demo: {fault}", file=sys.stderr)
     return 1 if faults else 0
-
-
-def keep_trace(trace: Path, out: Path) -> None:
-    """Give the trace its name in the demo's folder."""
-    if trace.exists():
-        shutil.move(trace, out / "trace.jsonl")

@@ -18,7 +18,7 @@ from callboard.actors.emulators import (
     GrokEmulatorOptions,
     HangUp,
     InterruptAfter,
-    Profile,
+
     Say,
     ScriptedCaller,
     ScriptError as CallerScriptError,
@@ -31,6 +31,8 @@ from callboard.actors.emulators import (
 )
 from callboard.media import WavError
 from callboard.media.speech import SpeechEngines, SpeechUnavailable, load_speech
+
+from callboard.protocols.grok import Profile
 
 from ._app import UsageError
 

@@ -28,7 +28,11 @@ async def opening_hours(day: str) -> str:
 async def reception(call: Call) -> None:
     """Answer, greet, and talk until the caller hangs up."""
     await call.answer()
-    agent = await grok.create_voice_agent_api_client(call)
+    await converse(call, await grok.create_voice_agent_api_client(call))
+
+
+async def converse(call: Call, agent: grok.VoiceAgentAPIClient) -> None:
+    """Be the receptionist on an answered call, until it ends."""
     await agent.configure(
         instructions="You are the receptionist of the Harbour Street clinic. Be brief and friendly.",
         voice="eve",

@@ -241,3 +241,25 @@ async def test_url_that_is_no_websocket_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="not a WebSocket URL"):
         async with open_websocket(NETWORK, url):
             pass
+
+
+async def test_cancelled_owner_says_goodbye_without_waiting_for_an_answer() -> None:
+    closed: list[SocketClosed] = []
+
+    async def listen(upgrade: Upgrade) -> None:
+        socket = await upgrade.accept()
+        try:
+            await socket.receive()
+        except SocketClosed as error:
+            closed.append(error)
+
+    async with serving(listen) as bound:
+        started = trio.current_time()
+        with trio.move_on_after(0.05):
+            async with open_websocket(NETWORK, f"ws://{bound.authority}/"):
+                await trio.sleep_forever()
+        assert trio.current_time() - started < 0.5
+        with trio.fail_after(1):
+            while not closed:
+                await trio.lowlevel.checkpoint()
+        assert closed[0].code == 1001
