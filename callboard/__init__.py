@@ -14,30 +14,30 @@ from .actors import (
     CallServer as CallServer,
     Connected as Connected,
     Disconnected as Disconnected,
+    # Media routing
+    Edge as Edge,
     EndReason as EndReason,
+    InputPolicy as InputPolicy,
     MediaDisplaced as MediaDisplaced,
+    MediaUnit as MediaUnit,
     NotSupportedByLeg as NotSupportedByLeg,
     Party as Party,
     Recording as Recording,
     Route as Route,
     Scenario as Scenario,
     ServerOptions as ServerOptions,
+    # The system
+    System as System,
     ToneReceived as ToneReceived,
+    # Tools
+    ToolContext as ToolContext,
     Transcript as Transcript,
     TranscriptLine as TranscriptLine,
     open_server as open_server,
-    # Media routing
-    Edge as Edge,
-    InputPolicy as InputPolicy,
-    MediaUnit as MediaUnit,
+    open_system as open_system,
     send_media_between as send_media_between,
     stop_media_between as stop_media_between,
-    # Tools
-    ToolContext as ToolContext,
     tool as tool,
-    # The system
-    System as System,
-    open_system as open_system,
 )
 
 __version__ = "0.1.0.dev0"

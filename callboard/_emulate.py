@@ -18,7 +18,6 @@ from callboard.actors.emulators import (
     GrokEmulatorOptions,
     HangUp,
     InterruptAfter,
-
     Say,
     ScriptedCaller,
     ScriptError as CallerScriptError,
@@ -31,7 +30,6 @@ from callboard.actors.emulators import (
 )
 from callboard.media import WavError
 from callboard.media.speech import SpeechEngines, SpeechUnavailable, load_speech
-
 from callboard.protocols.grok import Profile
 
 from ._app import UsageError

@@ -22,7 +22,9 @@ async def opening_hours(day: str) -> str:
         day: The day of the week.
     """
     hours = OPENING_HOURS.get(day.lower())
-    return f"open {hours}" if hours else "closed"
+    if hours is None:
+        return "closed"
+    return f"open from {hours}, and the last appointment is half an hour before we close"
 
 
 async def reception(call: Call) -> None:

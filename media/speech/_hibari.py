@@ -19,6 +19,14 @@ RATE_HZ = 24_000
 _BUNDLED_VOICE = "heart"
 
 
+# The voice begins and ends with 0.3 to 0.45 s of silence. Between two sentences that would be a pause long enough to
+# end a turn, and at the beginning of an answer the caller waits for it; so much of it is kept, in seconds.
+_LEAD_IN = 0.03
+_LEAD_OUT = 0.15
+# Quieter is silence: -48 dBFS, peak.
+_AUDIBLE = 130
+
+
 class _Engine(Protocol):
     def __call__(self, text: str, *, speed: float, seed: int) -> npt.NDArray[np.float32]: ...
 
@@ -76,7 +84,7 @@ class HibariSynthesiser:
             if self._engine is None:
                 self._engine = self._load()
             audio = self._engine(text, speed=self._speed, seed=0)
-        return (np.clip(audio, -1.0, 1.0) * np.float32(32767)).astype(np.int16)
+        return _trimmed((np.clip(audio, -1.0, 1.0) * np.float32(32767)).astype(np.int16))
 
     def _load(self) -> _Engine:
         model = hibari_model(self._model_dir)
@@ -89,6 +97,14 @@ class HibariSynthesiser:
             ) from error
         except Exception as error:  # onnxruntime's errors derive from Exception alone
             raise SpeechUnavailable(f"cannot load the voice {str(model)!r}: {_one_line(error)}") from error
+
+
+def _trimmed(samples: Samples) -> Samples:
+    audible = np.flatnonzero(np.abs(samples.astype(np.int32)) >= _AUDIBLE)
+    if not len(audible):
+        return samples[:0]
+    start = max(0, int(audible[0]) - round(_LEAD_IN * RATE_HZ))
+    return samples[start : int(audible[-1]) + round(_LEAD_OUT * RATE_HZ)]
 
 
 def _one_line(error: Exception) -> str:
