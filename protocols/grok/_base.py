@@ -52,7 +52,7 @@ class ServerEvent(Event):
 class BinaryAudio(Event):
     """A binary frame, either way: audio in the configured codec of that direction, without any header or id."""
 
-    payload: bytes
+    payload: bytes = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -60,7 +60,7 @@ class Unknown(Event):
     """A JSON event with a ``type`` this package has no class for."""
 
     type: str
-    raw: JsonObject
+    raw: JsonObject = attrs.field(repr=False)
 
     def to_wire(self) -> JsonObject:
         """Return the message as it was received."""
@@ -76,5 +76,5 @@ class Decoded:
 
     event: Event
     """The typed event."""
-    raw: JsonObject = _NO_JSON
+    raw: JsonObject = attrs.field(default=_NO_JSON, repr=False)
     """The whole JSON message, with the fields the event class does not name; empty for a binary frame."""

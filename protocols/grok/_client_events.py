@@ -41,8 +41,11 @@ class SessionUpdate(ClientEvent):
     """Change part of the session's configuration. The server answers ``session.updated`` or ``error``."""
 
     type: ClassVar[str] = "session.update"
-    session: JsonObject = attrs.field(converter=_session_object)
-    """The fields to change, as JSON; a ``SessionConfig`` given here is converted. Read it with ``parse_session``."""
+    session: JsonObject = attrs.field(converter=_session_object, repr=False)
+    """The fields to change, as JSON; a ``SessionConfig`` given here is converted. Read it with ``parse_session``.
+
+    Not in the repr: credentials of MCP servers travel here.
+    """
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +53,7 @@ class InputAudioBufferAppend(ClientEvent):
     """Caller audio. There is no acknowledgement."""
 
     type: ClassVar[str] = "input_audio_buffer.append"
-    audio: str
+    audio: str = attrs.field(repr=False)
     """Base64 of audio in the input codec."""
 
     def payload(self) -> bytes:

@@ -32,7 +32,7 @@ class ContentPart:
     """``input_text``, ``input_audio``, ``output_text``, ``text`` or ``audio``; others are kept as they come."""
     text: str | None = None
     transcript: str | None = None
-    audio: str | None = None
+    audio: str | None = attrs.field(default=None, repr=False)
     """Base64 of audio in the codec of its direction."""
 
     @classmethod

@@ -142,7 +142,7 @@ class ResponseOutputAudioDelta(ResponsePartEvent):
     """A piece of speech, any length of whole samples. ``response.audio.delta`` decodes to this too."""
 
     type: ClassVar[str] = "response.output_audio.delta"
-    delta: str
+    delta: str = attrs.field(repr=False)
     """Base64 of audio in the output codec."""
     rid: str | None = None
     """The spoken segment, a UUID; shared with its transcript delta."""

@@ -45,7 +45,7 @@ class SessionCreated(ServerEvent):
     """The greeting. Usually the first message; some servers sent none."""
 
     type: ClassVar[str] = "session.created"
-    session: JsonObject
+    session: JsonObject = attrs.field(repr=False)
     """An opaque receipt: its fields vary between servers."""
 
 
@@ -54,8 +54,8 @@ class SessionUpdated(ServerEvent):
     """A ``session.update`` took effect. With resumption, replayed items come before it."""
 
     type: ClassVar[str] = "session.updated"
-    session: JsonObject
-    """An opaque receipt, without an id."""
+    session: JsonObject = attrs.field(repr=False)
+    """An opaque receipt, without an id. Not in the repr: it may echo credentials of MCP servers."""
 
 
 @attrs.frozen(kw_only=True)
@@ -135,8 +135,8 @@ class InputAudioBufferDtmfEventReceived(ServerEvent):
     """A key was pressed, in a session attached to a SIP call."""
 
     type: ClassVar[str] = "input_audio_buffer.dtmf_event_received"
-    event: str
-    """``0`` to ``9``, ``*`` or ``#``."""
+    event: str = attrs.field(default="", repr=False)
+    """``0`` to ``9``, ``*`` or ``#``. Not in the repr: keys may be card numbers."""
     received_at: int | None = None
     """Unix seconds."""
 
