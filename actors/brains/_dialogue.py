@@ -6,6 +6,7 @@ restarted or moved to another process goes on where it was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -15,8 +16,8 @@ from ._forms import Form, started
 from ._persona import Persona, recall
 from ._schema import Kind, Parameter
 from ._slots import STRONG_KINDS, Hints, fill, said_no, said_yes
-from ._text import Utterance, phrases, read, word_set
-from ._tools import Tool, Wanted
+from ._text import Utterance, is_question, phrases, read, word_set
+from ._tools import Tool, Wanted, clauses
 
 
 @attrs.frozen(kw_only=True)
@@ -70,10 +71,16 @@ _DROPS = phrases(
 _FOLLOW_UPS = phrases(
     "what about, how about, and, actually, make it, instead, i mean, i meant, no, sorry, also, or"
 )
-_QUESTION_WORDS = word_set(
-    "what when where how who which why are is do does can could will would did am should have has"
-)
 _FREE_KINDS = frozenset((Kind.TEXT, Kind.NAME, Kind.PLACE))
+_CHANGES = phrases("make it, make that, change it, change that, change the, i said, i meant, rather")
+_WEEKEND = re.compile(r"\b(?:the|this|next) weekend\b|\bweekends\b", re.IGNORECASE)
+# What the agent may offer, and what accepting it asks for.
+_OFFERS = {
+    "book an appointment": "book an appointment",
+    "come in": "book an appointment",
+    "order?": "order a pizza",
+}
+_DIRECTED = word_set("address origin destination from to source target departure arrival")
 _RECENT = 4  # calls that "and on Saturday?" may be about
 _LASTING = frozenset((Kind.NAME, Kind.PHONE, Kind.EMAIL))
 _PASSING = frozenset((Kind.WEEKDAY, Kind.DATE, Kind.PLACE))
@@ -98,15 +105,24 @@ class Dialogue:
         self._recent: list[Wanted] = []
         self._known: dict[str, object] = {}
         self._passing: dict[str, object] = {}
+        self._passing_from: Tool | None = None
 
     @property
     def caller(self) -> str:
         """The caller's name, where it was said."""
         return str(self._known.get(_key(_CALLER), ""))
 
-    def hear(self, text: str) -> Plan:
-        """Take the caller's next turn and return what to do about it."""
-        said = read(text)
+    def hear(self, text: str, previous: str = "") -> Plan:
+        """Take the caller's next turn and return what to do about it.
+
+        Args:
+            text: What was said.
+            previous: What the agent said before it; a bare "yes" accepts what that offered.
+        """
+        said = read(_WEEKEND.sub("Saturday and Sunday", text))
+        if self._task is None and len(said.content) == 0 and said_yes(said):
+            offered = next((wish for offer, wish in _OFFERS.items() if offer in previous), "")
+            said = read(offered) if offered else said
         name = find_name(said, _CALLER, frozenset(), asked=False)
         if name is not None and said.has("name", "am", "this is"):
             self._known[_key(_CALLER)] = name.text
@@ -118,6 +134,7 @@ class Dialogue:
             self._passing = {}
         for want in plan.calls:
             self._remember(want.tool, dict(want.values))
+            self._passing_from = want.tool
         if plan.tool is not None:
             self._remember(plan.tool, plan.values)
         return plan
@@ -125,8 +142,8 @@ class Dialogue:
     def _begin(self, said: Utterance) -> Plan:
         wants = [self._with_known(want) for want in self._understand(said, self._hints)]
         if not wants:
-            follow = next(filter(None, (self._follow_up(said, last) for last in self._recent)), None)
-            wants = [follow] if follow is not None else []
+            follows = (self._follow_up(said, last) for last in self._recent)
+            wants = next((follow for follow in follows if follow), wants)
         if not wants:
             form = started(said, self._persona)
             if form is None:
@@ -170,7 +187,7 @@ class Dialogue:
         hints = attrs.evolve(self._hints, asked=task.asked, ignore=task.tool.own)
         asked = next((p for p in task.tool.parameters if p.name == task.asked), None)
         values = fill(task.tool.parameters, said, hints)
-        asking = _is_question(said)
+        asking = is_question(said)
         if asking and asked is not None and asked.kind in _FREE_KINDS:
             values.pop(asked.name, None)
         if asking and recall(self._persona, said):
@@ -230,37 +247,50 @@ class Dialogue:
         ):
             self._task = None
             return attrs.evolve(plan, done=True)
-        if _is_question(said) or len(said.content) > 2:
+        if is_question(said) or len(said.content) > 2:
             return attrs.evolve(plan, chat=True, confirm=True, again=True)
         return attrs.evolve(plan, confirm=True, again=True)
 
-    def _follow_up(self, said: Utterance, last: Wanted) -> Wanted | None:
+    def _follow_up(self, said: Utterance, last: Wanted) -> list[Wanted]:
         """Read "and on Saturday?" as an earlier call with another day."""
-        if len(said.tokens) > 8 or not said.tokens:
-            return None
-        marked = any(_starts(said, marker) for marker in _FOLLOW_UPS)
+        if len(said.tokens) > 10 or not said.tokens:
+            return []
+        # "Okay, and what about Sunday"
+        first = next(
+            (i for i, norm in enumerate(said.norms) if norm not in ("okay", "ok", "well", "um", "uh")), 0
+        )
+        said = said.part(first, len(said.tokens))
+        marked = any(_starts(said, marker) for marker in _FOLLOW_UPS) or said.has(*_CHANGES)
         if not marked and len(said.tokens) > 3:
-            return None
+            return []
         hints = attrs.evolve(self._hints, ignore=last.tool.own)
         strong = [p for p in last.tool.parameters if p.kind in STRONG_KINDS and p.kind is not Kind.LIST]
         if not marked:
             strong = [p for p in strong if p.kind is not Kind.NUMBER]
-        values = fill(strong, said, hints)
-        place = next((p for p in last.tool.parameters if p.kind is Kind.PLACE), None)
-        if not values and place is not None and marked:
-            start = max(len(m.split()) for m in _FOLLOW_UPS if _starts(said, m))
+        places = [p for p in last.tool.parameters if p.kind is Kind.PLACE] if marked else []
+        values = fill([*strong, *places], said, hints)
+        start = max((len(m.split()) for m in _FOLLOW_UPS if _starts(said, m)), default=0)
+        if not values and places and start:
             rest = said.part(start, len(said.tokens))
-            values = fill([place], rest, attrs.evolve(hints, asked=place.name)) if rest.tokens else {}
+            values = fill(places[:1], rest, attrs.evolve(hints, asked=places[0].name)) if rest.tokens else {}
         if not values:
-            return None
-        return Wanted(tool=last.tool, values={**last.values, **values}, said=said)
+            return []
+        found = [Wanted(tool=last.tool, values={**last.values, **values}, said=said)]
+        days = [p for p in strong if p.kind in (Kind.WEEKDAY, Kind.DATE, Kind.ENUM) and p.name in values]
+        for begin, end, joined in clauses(said) if days else []:
+            second = fill(days[:1], said.part(begin, end), hints) if joined else {}
+            if second and second[days[0].name] != values[days[0].name]:
+                found.append(Wanted(tool=last.tool, values={**last.values, **values, **second}, said=said))
+        return found
 
     def _with_known(self, want: Wanted) -> Wanted:
         """Fill what is missing from what was said before."""
         values = dict(want.values)
         for parameter in want.tool.parameters:
             if parameter.required and parameter.name not in values:
-                for memory in (self._known, self._passing):
+                # "Are you open on Friday?" "Yes." "Then book me in at ten."
+                passing = self._passing if want.tool is not self._passing_from else {}
+                for memory in (self._known, passing):
                     value = memory.get(_key(parameter))
                     if value is not None:
                         values[parameter.name] = value
@@ -273,7 +303,7 @@ class Dialogue:
                 continue
             if parameter.kind in _LASTING or parameter.kind is Kind.CODE:
                 self._known[_key(parameter)] = values[parameter.name]
-            elif parameter.kind in _PASSING:
+            elif parameter.kind in _PASSING and not set(parameter.words) & _DIRECTED:
                 self._passing[_key(parameter)] = values[parameter.name]
 
 
@@ -286,13 +316,6 @@ def _key(parameter: Parameter) -> str:
     ):
         return f"{parameter.kind.value} {parameter.name}"
     return str(parameter.kind.value)
-
-
-def _is_question(said: Utterance) -> bool:
-    norms = [
-        norm for norm in said.norms if norm not in ("um", "uh", "well", "so", "and", "but", "oh", "sorry")
-    ]
-    return said.text.rstrip().endswith("?") or bool(norms and len(norms) > 2 and norms[0] in _QUESTION_WORDS)
 
 
 def _starts(said: Utterance, marker: str) -> bool:

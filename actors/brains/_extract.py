@@ -193,6 +193,7 @@ def _after(utterance: Utterance, lead: str) -> Iterable[int]:
             yield index + len(words)
 
 
+_DIRECTIONS = word_set("from origin departure source to destination arrival target dropoff pickup start end")
 _STREETS = word_set(
     "street st road rd avenue ave lane drive way square place court boulevard blvd row close hill"
 )
@@ -212,7 +213,7 @@ def find_place(
     """
     words = set(parameter.words)
     if words & {"address", "street"}:
-        span = _address(utterance, taken)
+        span = find_address(utterance, taken)
         if span is not None:
             return span
     leads: tuple[str, ...] = ("in", "at", "near", "around", "for", "to", "of", "from", "into")
@@ -244,6 +245,9 @@ def find_place(
             and utterance.norms[answer.start] not in ("not", "do", "what")
         ):
             return attrs.evolve(answer, text=titled(answer.text))
+    if words & _DIRECTIONS:
+        # "A flight to Madrid" says nothing of where from.
+        return None
     for index, token in enumerate(utterance.tokens):
         if token.capital and token.stem not in ignore and index not in taken and not known_word(token):
             started = index == 0 or token.break_before
@@ -252,7 +256,7 @@ def find_place(
     return None
 
 
-def _address(utterance: Utterance, taken: frozenset[int]) -> Span | None:
+def find_address(utterance: Utterance, taken: frozenset[int]) -> Span | None:
     """Read "12 High Street": a number and the words after it, up to a street word or a pause."""
     tokens = utterance.tokens
     for number in find_numbers(tokens):

@@ -131,8 +131,8 @@ APPOINTMENT = Form(
 
 _BOOKING = phrases(
     "appointment, appointments, book, booking, schedule a visit, check-up, checkup, check up, "
-    "reservation, see a doctor, see the doctor, see a dentist, see the dentist, see someone, come in, "
-    "reserve"
+    "reservation, see a doctor, see the doctor, see a dentist, see the dentist, see someone, speak with a "
+    "doctor, speak to a doctor, talk to a doctor, see dr, come in, reserve"
 )
 _UNDOING = phrases("cancel, reschedule, change my appointment, move my appointment")
 

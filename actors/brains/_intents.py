@@ -11,7 +11,7 @@ from ._extract import find_name, left_over
 from ._persona import Domain, Persona, recall
 from ._schema import Kind, Parameter
 from ._spoken import label
-from ._text import STOP_WORDS, Utterance, listed, phrases, sentence, word_set
+from ._text import STOP_WORDS, Utterance, is_question, listed, phrases, sentence, word_set
 from ._tools import Tool
 
 
@@ -177,10 +177,13 @@ def _at_work(predicate: Predicate) -> Predicate:
     """Match only where the agent answers for a business."""
 
     def matches(said: Utterance, setting: Setting) -> bool:
-        persona = setting.persona
-        return (persona.domain is not Domain.GENERAL or bool(persona.business)) and predicate(said, setting)
+        return _working(setting) and predicate(said, setting)
 
     return matches
+
+
+def _working(setting: Setting) -> bool:
+    return setting.persona.domain is not Domain.GENERAL or bool(setting.persona.business)
 
 
 _UNKNOWN = "I do not have that in front of me, but a colleague can tell you. Is there anything else?"
@@ -251,7 +254,7 @@ SOCIAL: tuple[Intent, ...] = (
         _says(
             "who are you, who is this, your name, who am i speaking, who am i talking, are you a robot, "
             "are you human, are you a human, are you real, are you a real person, are you a bot, are you a computer, "
-            "are you an ai, are you a person, what are you, are you a machine, am i talking to a person"
+            "are you an ai, are you a person, what are you, are you a machine, am i talking to a person, about yourself"
         ),
         _introduce,
     ),
@@ -288,17 +291,6 @@ SOCIAL: tuple[Intent, ...] = (
 
 BUSINESS: tuple[Intent, ...] = (
     Intent(
-        "complaint",
-        _says(
-            "complaint, complain, unhappy, terrible, awful, angry, disappointed, unacceptable, not happy, "
-            "wrong order, ridiculous, rude, not good enough, fed up, still waiting"
-        ),
-        _one_of(
-            "I am very sorry about that. Can you tell me what happened, so that I can pass it on?",
-            "I am sorry to hear that, and I understand. What can I do to put it right?",
-        ),
-    ),
-    Intent(
         "cancel",
         _at_work(_says("cancel, reschedule, change my appointment, move my appointment")),
         _one_of("I can take care of that. May I have your name, and the day it is about?"),
@@ -330,6 +322,17 @@ BUSINESS: tuple[Intent, ...] = (
         _one_of(
             "I am sorry to hear that. Shall I book an appointment for you?",
             "Oh dear, I am sorry. Would you like to come in and have it looked at?",
+        ),
+    ),
+    Intent(
+        "complaint",
+        _says(
+            "complaint, complain, unhappy, terrible, awful, angry, disappointed, unacceptable, not happy, "
+            "wrong order, ridiculous, rude, not good enough, fed up, still waiting"
+        ),
+        _one_of(
+            "I am very sorry about that. Can you tell me what happened, so that I can pass it on?",
+            "I am sorry to hear that, and I understand. What can I do to put it right?",
         ),
     ),
     Intent(
@@ -526,7 +529,7 @@ def converse(said: Utterance, setting: Setting) -> str:
         reply = f"{opening} {reply}".strip()
     return (
         reply
-        or _first((*BUSINESS, *SMALL_TALK), said, setting)
+        or _first(_topics(said, setting), said, setting)
         or _short(said, setting)
         or fallback(said, setting)
     )
@@ -537,8 +540,18 @@ def answers_question(said: Utterance, setting: Setting) -> str:
     return (
         social(said, setting)
         or recall(setting.persona, said)
-        or _first((*BUSINESS, *SMALL_TALK), said, setting)
+        or _first(_topics(said, setting), said, setting)
     )
+
+
+# "Can I bring my dog?" is no small talk where the agent answers for a business.
+_PERSONAL = word_set("weather weekend music sports films pets family food work")
+
+
+def _topics(said: Utterance, setting: Setting) -> list[Intent]:
+    asked_at_work = _working(setting) and is_question(said)
+    small = [intent for intent in SMALL_TALK if not (asked_at_work and intent.name in _PERSONAL)]
+    return [*BUSINESS, *small]
 
 
 def _short(said: Utterance, setting: Setting) -> str:
@@ -593,11 +606,17 @@ def fallback(said: Utterance, setting: Setting) -> str:
                 "I did not quite get that. Could you tell me more?",
             )
         )
-    persona = setting.persona
-    if persona.domain is Domain.GENERAL and not persona.business:
+    if not _working(setting):
+        if is_question(said):
+            return setting.pick(
+                (
+                    f"I do not know much about {topic}, I am afraid. What do you think?",
+                    f"Good question, {topic}. I would have to guess. What is your view?",
+                )
+            )
         return setting.pick(
             (
-                f"You mentioned {topic}. Tell me more about that.",
+                f"Tell me more about {topic}.",
                 f"Interesting, {topic}. How did that come about?",
                 f"I see, {topic}. What do you make of it?",
             )

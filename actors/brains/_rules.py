@@ -128,16 +128,19 @@ class _Answer:
         """Bring the dialogue forward over the caller's turns; returns what to do about the last one."""
         plan: Plan | None = None
         waiting: list[str] = []
+        previous = ""
         for index, turn in enumerate(self.turns):
             if turn.role == "user":
                 waiting.append(turn.text.strip())
                 following = self.turns[index + 1] if index + 1 < len(self.turns) else None
                 if following is None or following.role in ("assistant", "tool"):
                     # Turns without an answer between them are one: the caller paused for breath.
-                    plan = self.dialogue.hear(_joined(waiting))
+                    plan = self.dialogue.hear(_joined(waiting), previous)
                     waiting = []
+            elif turn.role == "assistant" and turn.text:
+                previous = turn.text
         if waiting:
-            plan = self.dialogue.hear(_joined(waiting))
+            plan = self.dialogue.hear(_joined(waiting), previous)
         return plan
 
     # --- functions
@@ -194,10 +197,10 @@ class _Answer:
         if plan.chat:
             pending = self._ask(plan, setting)
             if pending:
-                answer = answers_question(plan.said, setting)
-                return join(
-                    [_statement(answer) or setting.pick(_NOT_CAUGHT), self._ask(plan, setting, bare=True)]
-                )
+                answer = _statement(answers_question(plan.said, setting))
+                text = self._ask(plan, setting, bare=True)
+                # "What sizes do you have?" is answered by the question itself.
+                return join([answer or ("" if ":" in text else setting.pick(_NOT_CAUGHT)), text])
             return converse(plan.said, setting)
         return self._ask(plan, setting)
 

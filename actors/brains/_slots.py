@@ -10,6 +10,7 @@ import attrs
 from ._choices import best_choice, find_choices
 from ._extract import (
     Span,
+    find_address,
     find_code,
     find_email,
     find_name,
@@ -116,6 +117,11 @@ class _Filling:
         # An answer is words for what was asked; only what is certain may fill other parameters besides.
         if asked and asked[0].name in self.values and asked[0].kind in (Kind.TEXT, Kind.NAME, Kind.PLACE):
             rest = [p for p in rest if p.kind in STRONG_KINDS]
+        for parameter in rest:
+            if parameter.kind is Kind.PLACE and {"address", "street"} & set(parameter.words):
+                # The number of a house is not how many pizzas.
+                self._put_span(parameter, find_address(self.utterance, frozenset(self.taken)))
+        rest = [p for p in rest if p.name not in self.values]
         numbers_done = False
         for kind in _ORDER:
             if kind is Kind.NUMBER and not numbers_done:

@@ -196,7 +196,7 @@ class _Speaker:
 
     def _text(self, text: str) -> str:
         bare = text.strip().strip(".!").lower()
-        if bare in _DONE or (self.action and stem(bare) == stem(self.verb)):
+        if bare in _DONE or (self.action and (stem(bare) == stem(self.verb) or bare == _PAST.get(self.verb))):
             return self._truth(True)
         if bare in ("no", "false", "failed"):
             return self._truth(False)

@@ -205,6 +205,18 @@ def name_words(identifier: str) -> tuple[str, ...]:
     return tuple(word for word in _NOT_WORD.sub(" ", spaced).lower().split() if word)
 
 
+_QUESTION_WORDS = word_set(
+    "what when where how who which why is are do does can could will would did am should have has"
+)
+_BEFORE_QUESTIONS = word_set("um uh well so and but oh sorry okay ok yes")
+
+
+def is_question(said: Utterance) -> bool:
+    """Say whether a turn asks something."""
+    norms = [norm for norm in said.norms if norm not in _BEFORE_QUESTIONS]
+    return said.text.rstrip().endswith("?") or bool(len(norms) > 2 and norms[0] in _QUESTION_WORDS)
+
+
 def listed(items: Sequence[str], last: str = "and") -> str:
     """Join as people do: "a, b and c"."""
     if len(items) <= 1:

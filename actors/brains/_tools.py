@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import attrs
 
 from ._schema import Kind, Parameter, read_parameters
 from ._slots import STRONG_KINDS, Hints, fill, missing
-from ._text import STOP_WORDS, Utterance, name_words, read, stem, word_set
+from ._text import STOP_WORDS, Utterance, name_words, phrases, read, stem, word_set
 from ._times import MONTHS, WEEKDAYS
 from ._types import ToolSpec
 
@@ -71,6 +72,9 @@ _SYNONYMS = tuple(
     )
 )
 
+_REQUESTS = phrases(
+    "please, can you, could you, would you, i want, i need, i would like, look, check, find, show, tell me"
+)
 _ACTIONS = word_set(
     "book set create order place transfer cancel send add update schedule reserve make delete remove "
     "start stop turn submit register pay confirm hang end log save record dispatch play change move "
@@ -148,6 +152,11 @@ def _study_one(spec: ToolSpec) -> Tool:
             lexicon[key] = max(lexicon.get(key, 0.0), scaled)
 
     learn(words, _NAME)
+    if not any(lexicon[stem(word)] >= _NAME for word in words):
+        # "current_time": all its words are common ones, but they are all it has.
+        for word in words:
+            if word not in STOP_WORDS and word not in _LOOKING:
+                lexicon[stem(word)] = _NAME * _BY_SYNONYM
     learn([token.norm for token in read(spec.description).tokens], _DESCRIPTION)
     for parameter in _all_parameters(parameters):
         learn(parameter.words, _PARAMETER)
@@ -193,6 +202,14 @@ def word_score(tool: Tool, said: Utterance) -> float:
     content = {token.stem for token in said.tokens if token.norm not in STOP_WORDS}
     for word in stems & tool.lexicon.keys():
         total += tool.lexicon[word]
+    norms = said.norms
+    for first, second in itertools.pairwise(norms):
+        # "look up" for "lookup", "hang up" for "hangup".
+        total += tool.lexicon.get(stem(first + second), 0.0)
+    telling = {word for word in content if word not in _GENERIC_STEMS}
+    if telling and telling <= tool.lexicon.keys() and total >= _DESCRIPTION and said.has(*_REQUESTS):
+        # A request with nothing in it that does not fit.
+        total += 1.0
     for group in _SYNONYMS:
         meant = group & tool.lexicon.keys()
         spoken = (group & (content | (stems & {"much", "where"}))) - tool.lexicon.keys()
