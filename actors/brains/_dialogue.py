@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from ._extract import find_name
 from ._forms import Form, started
+from ._names import find_name
 from ._persona import Persona, recall
 from ._schema import Kind, Parameter
 from ._slots import STRONG_KINDS, Hints, fill, said_no, said_yes

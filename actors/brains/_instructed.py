@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ._intents import Setting, greeting
+from ._intent import Setting
+from ._intents import greeting
 from ._text import sentence
 
 _QUOTES = str.maketrans({"\u201c": '"', "\u201d": '"', "\u2019": "'", "\u2018": "'"})

@@ -2,78 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import attrs
-
-from ._extract import find_name, left_over
+from ._business import BUSINESS
+from ._free_text import left_over
+from ._intent import Intent, Setting, in_domain, one_of, only, says, working
+from ._names import find_name
 from ._persona import Domain, Persona, recall
 from ._schema import Kind, Parameter
+from ._small_talk import SMALL_TALK
 from ._spoken import label
 from ._text import STOP_WORDS, Utterance, is_question, listed, phrases, sentence, word_set
-from ._tools import Tool
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Setting:
-    """What an answer may depend on besides what was said."""
-
-    persona: Persona
-    tools: tuple[Tool, ...]
-    rng: random.Random
-    previous: str = ""
-    """What the agent said last."""
-
-    caller: str = ""
-    """The caller's name, where known."""
-
-    def pick(self, replies: Sequence[str]) -> str:
-        """Choose a reply, another than the last one where there is a choice."""
-        fresh = [reply for reply in replies if reply != self.previous] or list(replies)
-        return self.rng.choice(fresh)
-
-
-Predicate = Callable[[Utterance, Setting], bool]
-Reply = Callable[[Utterance, Setting], str]
-
-
-@attrs.frozen(eq=False)
-class Intent:
-    """Something people say, and the answers to it."""
-
-    name: str
-    matches: Predicate
-    reply: Reply
-
-
-def _says(words: str) -> Predicate:
-    wanted = phrases(words)
-
-    def matches(said: Utterance, setting: Setting) -> bool:
-        del setting
-        return said.has(*wanted)
-
-    return matches
-
-
-def _only(words: str, longest: int) -> Predicate:
-    """Match phrases in a short turn; in a long one they are an aside."""
-    wanted = phrases(words)
-
-    def matches(said: Utterance, setting: Setting) -> bool:
-        del setting
-        return len(said.tokens) <= longest and said.has(*wanted)
-
-    return matches
-
-
-def _one_of(*replies: str) -> Reply:
-    def reply(said: Utterance, setting: Setting) -> str:
-        del said
-        return setting.pick(replies)
-
-    return reply
 
 
 def greeting(setting: Setting) -> str:
@@ -166,39 +105,17 @@ def _human(said: Utterance, setting: Setting) -> str:
     return f"I understand. I will ask a colleague{where} to call you back. May I have your name and number?"
 
 
-def _in(domain: Domain, predicate: Predicate) -> Predicate:
-    def matches(said: Utterance, setting: Setting) -> bool:
-        return setting.persona.domain is domain and predicate(said, setting)
-
-    return matches
-
-
-def _at_work(predicate: Predicate) -> Predicate:
-    """Match only where the agent answers for a business."""
-
-    def matches(said: Utterance, setting: Setting) -> bool:
-        return _working(setting) and predicate(said, setting)
-
-    return matches
-
-
-def _working(setting: Setting) -> bool:
-    return setting.persona.domain is not Domain.GENERAL or bool(setting.persona.business)
-
-
-_UNKNOWN = "I do not have that in front of me, but a colleague can tell you. Is there anything else?"
-
 SOCIAL: tuple[Intent, ...] = (
     Intent(
         "emergency",
-        _in(
-            Domain.CLINIC, _says("emergency, chest pain, can not breathe, heart attack, stroke, unconscious")
+        in_domain(
+            Domain.CLINIC, says("emergency, chest pain, can not breathe, heart attack, stroke, unconscious")
         ),
-        _one_of("If this is an emergency, please hang up now and call your local emergency number."),
+        one_of("If this is an emergency, please hang up now and call your local emergency number."),
     ),
     Intent(
         "repeat",
-        _only(
+        only(
             "repeat that, repeat, say that again, say it again, pardon, what did you say, come again, "
             "did not hear, did not catch, did not get that, what was that, one more time, sorry what",
             12,
@@ -207,7 +124,7 @@ SOCIAL: tuple[Intent, ...] = (
     ),
     Intent(
         "goodbye",
-        _only(
+        only(
             "goodbye, good bye, bye, bye bye, see you, see you later, that is all, that is it, that will be all, "
             "nothing else, have a good day, have a nice day, have a good one, talk to you later, hang up, "
             "no that is everything, that is everything, i am done, i have to go, gotta go, take care, good night",
@@ -217,18 +134,18 @@ SOCIAL: tuple[Intent, ...] = (
     ),
     Intent(
         "well",
-        _only("i am good, i am fine, i am well, i am great, good thanks, fine thanks, very well thanks", 8),
-        _one_of("I am glad to hear that. What can I do for you?", "Wonderful. So, how can I help?"),
+        only("i am good, i am fine, i am well, i am great, good thanks, fine thanks, very well thanks", 8),
+        one_of("I am glad to hear that. What can I do for you?", "Wonderful. So, how can I help?"),
     ),
     Intent(
         "dropped",
-        _only("never mind, nevermind, forget it, forget about it", 5),
-        _one_of("No problem. What else can I do for you?", "All right. Is there anything else?"),
+        only("never mind, nevermind, forget it, forget about it", 5),
+        one_of("No problem. What else can I do for you?", "All right. Is there anything else?"),
     ),
     Intent(
         "thanks",
-        _only("thank you, thanks, cheers, much appreciated, appreciate it", 8),
-        _one_of(
+        only("thank you, thanks, cheers, much appreciated, appreciate it", 8),
+        one_of(
             "You are very welcome. Is there anything else I can do for you?",
             "My pleasure. Can I help you with anything else?",
             "Glad to help. Is there anything else?",
@@ -236,22 +153,22 @@ SOCIAL: tuple[Intent, ...] = (
     ),
     Intent(
         "presence",
-        _only(
+        only(
             "are you there, can you hear me, are you still there, anybody there, hello hello, anyone there", 8
         ),
-        _one_of("Yes, I am here. How can I help you?", "I can hear you. Go ahead, please."),
+        one_of("Yes, I am here. How can I help you?", "I can hear you. Go ahead, please."),
     ),
     Intent(
         "wait",
-        _only(
+        only(
             "one moment, hold on, just a second, a second please, wait, give me a second, one second, hang on",
             8,
         ),
-        _one_of("Take your time.", "Of course, I will wait."),
+        one_of("Take your time.", "Of course, I will wait."),
     ),
     Intent(
         "who",
-        _says(
+        says(
             "who are you, who is this, your name, who am i speaking, who am i talking, are you a robot, "
             "are you human, are you a human, are you real, are you a real person, are you a bot, are you a computer, "
             "are you an ai, are you a person, what are you, are you a machine, am i talking to a person, about yourself"
@@ -260,18 +177,18 @@ SOCIAL: tuple[Intent, ...] = (
     ),
     Intent(
         "how are you",
-        _only(
+        only(
             "how are you, how is it going, how are things, how do you do, how have you been, how is your day",
             12,
         ),
-        _one_of(
+        one_of(
             "I am doing very well, thank you. How are you?",
             "Very well, thanks for asking. What can I do for you?",
         ),
     ),
     Intent(
         "help",
-        _only(
+        only(
             "what can you do, help me, need help, need some help, can you help, what do you do, how does this work",
             9,
         ),
@@ -279,7 +196,7 @@ SOCIAL: tuple[Intent, ...] = (
     ),
     Intent(
         "human",
-        _says(
+        says(
             "a human, real person, a representative, the manager, a manager, an operator, speak to someone, "
             "talk to someone, speak to a person, talk to a person, a colleague, a real human"
         ),
@@ -288,216 +205,6 @@ SOCIAL: tuple[Intent, ...] = (
     Intent("name", _gives_name, _nice_to_meet),
 )
 """What is answered before anything the agent was told is looked at."""
-
-BUSINESS: tuple[Intent, ...] = (
-    Intent(
-        "cancel",
-        _at_work(_says("cancel, reschedule, change my appointment, move my appointment")),
-        _one_of("I can take care of that. May I have your name, and the day it is about?"),
-    ),
-    Intent(
-        "insurance",
-        _at_work(_says("insurance, insured, insurer, medicare, coverage, covered")),
-        _one_of(
-            "We work with most insurance companies. Please bring your card, and we will check it for you."
-        ),
-    ),
-    Intent(
-        "results",
-        _in(
-            Domain.CLINIC,
-            _says("test result, test results, results, prescription, refill, medicine, medication"),
-        ),
-        _one_of("A nurse will call you back about that today. May I have your name and date of birth?"),
-    ),
-    Intent(
-        "symptoms",
-        _in(
-            Domain.CLINIC,
-            _says(
-                "toothache, headache, fever, cough, hurts, hurt, pain, sick, ill, rash, sore throat, flu, injury, "
-                "not feeling well, feel unwell, a cold"
-            ),
-        ),
-        _one_of(
-            "I am sorry to hear that. Shall I book an appointment for you?",
-            "Oh dear, I am sorry. Would you like to come in and have it looked at?",
-        ),
-    ),
-    Intent(
-        "complaint",
-        _says(
-            "complaint, complain, unhappy, terrible, awful, angry, disappointed, unacceptable, not happy, "
-            "wrong order, ridiculous, rude, not good enough, fed up, still waiting"
-        ),
-        _one_of(
-            "I am very sorry about that. Can you tell me what happened, so that I can pass it on?",
-            "I am sorry to hear that, and I understand. What can I do to put it right?",
-        ),
-    ),
-    Intent(
-        "menu",
-        _in(
-            Domain.PIZZA,
-            _says("menu, toppings, what do you have, what have you got, what kinds, options, recommend"),
-        ),
-        _one_of(
-            "We have small, medium and large pizzas, with toppings such as pepperoni, ham, mushrooms and olives. "
-            "What would you like?"
-        ),
-    ),
-    Intent(
-        "delivery time",
-        _in(Domain.PIZZA, _says("how long, when will it, delivery time, how soon")),
-        _one_of("It usually takes about thirty minutes."),
-    ),
-    Intent(
-        "price",
-        _at_work(_says("how much, price, prices, cost, costs, fee, charge, expensive")),
-        _one_of(_UNKNOWN),
-    ),
-    Intent(
-        "address",
-        _at_work(_says("address, where are you, located, location, directions, parking")),
-        _one_of(_UNKNOWN),
-    ),
-    Intent(
-        "hours",
-        _at_work(_says("opening hours, are you open, when do you open, when do you close, open on, hours")),
-        _one_of(_UNKNOWN),
-    ),
-)
-"""What callers ask a business; answered in general where the instructions say nothing."""
-
-SMALL_TALK: tuple[Intent, ...] = (
-    Intent(
-        "joke",
-        _says("joke, something funny, make me laugh"),
-        _one_of(
-            "Why did the scarecrow win a prize? Because he was outstanding in his field.",
-            "I told my computer a joke about the cloud, but it went over its head.",
-        ),
-    ),
-    Intent(
-        "weather",
-        _says("weather, raining, rain, sunny, snow, snowing, hot today, cold today"),
-        _one_of(
-            "I never get to see the sky from here. What is it like where you are?",
-            "I hope it is pleasant outside. Do you like this kind of weather?",
-        ),
-    ),
-    Intent(
-        "weekend",
-        _says("weekend, holiday, holidays, vacation, trip, travel, travelling"),
-        _one_of(
-            "That sounds lovely. Are you going anywhere nice?", "Good for you. What did you enjoy the most?"
-        ),
-    ),
-    Intent(
-        "compliment",
-        _says(
-            "you are great, you are nice, you are funny, you are smart, you are amazing, you are awesome, "
-            "you are sweet, you are helpful, good job, well done, love you, like you, you are cool"
-        ),
-        _one_of("That is kind of you, thank you.", "You are making me blush. Thank you."),
-    ),
-    Intent(
-        "insult",
-        _says("stupid, idiot, useless, shut up, dumb, hate you"),
-        _one_of("I am sorry that I let you down. I will do my best if you try me again."),
-    ),
-    Intent(
-        "bored",
-        _says("bored, boring, lonely, nothing to do"),
-        _one_of(
-            "Then I am glad you called. Shall I tell you a joke, or would you rather tell me about your day?"
-        ),
-    ),
-    Intent(
-        "tired",
-        _says(
-            "tired, exhausted, long day, stressed, bad day, rough day, sad, down today, not great, not so good"
-        ),
-        _one_of(
-            "I am sorry to hear that. Do you want to tell me about it?",
-            "That sounds hard. I hope it gets better.",
-        ),
-    ),
-    Intent(
-        "happy",
-        _says(
-            "i am good, i am fine, i am well, i am great, good thanks, fine thanks, doing well, happy, great day, "
-            "good day, pretty good, not bad, very well"
-        ),
-        _one_of("I am glad to hear that. What can I do for you?", "Wonderful. So, how can I help?"),
-    ),
-    Intent(
-        "favourite",
-        _says("your favorite, your favourite, do you like, do you enjoy, what do you like"),
-        _one_of(
-            "I like a good conversation best. What about you?",
-            "Hard to choose, I enjoy so many things. And you?",
-        ),
-    ),
-    Intent(
-        "origin",
-        _says(
-            "where are you from, where do you live, how old are you, when were you born, do you sleep, do you eat"
-        ),
-        _one_of(
-            "I live inside a telephone line, so I have neither an age nor a town. Where are you calling from?"
-        ),
-    ),
-    Intent(
-        "music",
-        _says("music, song, songs, sing, band, concert, guitar, piano"),
-        _one_of("I love hearing about music. What have you been listening to?"),
-    ),
-    Intent(
-        "sports",
-        _says("football, soccer, basketball, tennis, baseball, the game, the match, team"),
-        _one_of("I have to follow it by ear, but I do like a close match. Who do you support?"),
-    ),
-    Intent(
-        "films",
-        _says("movie, movies, film, films, series, tv show, netflix, book, books, reading"),
-        _one_of("I am always looking for a good story. What would you recommend?"),
-    ),
-    Intent(
-        "pets",
-        _says("dog, dogs, cat, cats, puppy, kitten, pet, pets"),
-        _one_of("How nice. What is its name?", "Animals are the best company. Tell me more."),
-    ),
-    Intent(
-        "family",
-        _says(
-            "my wife, my husband, my son, my daughter, my kids, my children, my mother, my father, my family"
-        ),
-        _one_of("Family matters most. How are they?", "That is lovely. Tell me more about them."),
-    ),
-    Intent(
-        "food",
-        _says("food, hungry, dinner, lunch, breakfast, cook, cooking, pizza, coffee, tea"),
-        _one_of("Now you are making me hungry. What do you like best?"),
-    ),
-    Intent(
-        "work",
-        _says("my job, my work, my boss, office, new job, at work, i work"),
-        _one_of("What do you do for a living?", "How is it going there?"),
-    ),
-    Intent(
-        "time",
-        _only("what time is it, what is the time, what day is it, what is the date", 8),
-        _one_of("I do not have a clock in front of me, I am afraid."),
-    ),
-    Intent(
-        "meaning",
-        _says(
-            "meaning of life, are you happy, do you dream, do you think, do you have feelings, are you alive"
-        ),
-        _one_of("That is a deep question for a telephone. What do you think?"),
-    ),
-)
 
 
 def social(said: Utterance, setting: Setting) -> str:
@@ -516,7 +223,9 @@ _GREETINGS = phrases(
     "hello, hi, hey, good morning, good afternoon, good evening, greetings, hello there, hi there, hey "
     "there, howdy"
 )
+
 _ASIDES = frozenset(("thanks", "thank", "hello", "hi", "hey", "please", "so", "um", "uh", "good", "morning"))
+
 _AFTER = {"thanks": "You are welcome.", "thank you": "You are welcome."}
 
 
@@ -549,7 +258,7 @@ _PERSONAL = word_set("weather weekend music sports films pets family food work")
 
 
 def _topics(said: Utterance, setting: Setting) -> list[Intent]:
-    asked_at_work = _working(setting) and is_question(said)
+    asked_at_work = working(setting) and is_question(said)
     small = [intent for intent in SMALL_TALK if not (asked_at_work and intent.name in _PERSONAL)]
     return [*BUSINESS, *small]
 
@@ -573,6 +282,7 @@ def _short(said: Utterance, setting: Setting) -> str:
 
 
 _DAYTIMES = word_set("morning afternoon evening there")
+
 _SWAPS = {
     "my": "your",
     "i": "you",
@@ -606,7 +316,7 @@ def fallback(said: Utterance, setting: Setting) -> str:
                 "I did not quite get that. Could you tell me more?",
             )
         )
-    if not _working(setting):
+    if not working(setting):
         if is_question(said):
             return setting.pick(
                 (

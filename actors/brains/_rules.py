@@ -12,7 +12,8 @@ import attrs
 from ._dialogue import Dialogue, Plan
 from ._forms import confirmation
 from ._instructed import instructed
-from ._intents import Setting, answers_question, converse, greeting, social
+from ._intent import Setting
+from ._intents import answers_question, converse, greeting, social
 from ._persona import read_persona
 from ._questions import question
 from ._schema import is_mapping

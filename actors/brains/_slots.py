@@ -8,20 +8,12 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from ._choices import best_choice, find_choices
-from ._extract import (
-    Span,
-    find_address,
-    find_code,
-    find_email,
-    find_name,
-    find_phone,
-    find_place,
-    find_text,
-    spoken_answer,
-    titled,
-)
+from ._codes import find_code, find_email, find_phone
+from ._free_text import find_text
+from ._names import find_address, find_name, find_place
 from ._numbers import NumberSpan, find_numbers
 from ._schema import Kind, Parameter, parameter_stems
+from ._spans import Span, spoken_answer, titled
 from ._text import Utterance, phrases, stem, word_set
 from ._times import WEEKDAYS, DayKind, DaySpan, TimeSpan, day_part, find_days, find_times
 
