@@ -52,6 +52,7 @@ class Cell:
         "_scope",
         "alive",
         "attempt",
+        "awaited",
         "begun",
         "cause",
         "context",
@@ -110,6 +111,7 @@ class Cell:
         self.alive = False  # it has a task
         self.begun = False  # its body was called
         self.started = False
+        self.awaited = True  # somebody waits for the first start and is told if it fails
         self.started_at = 0.0
         self.swept = False  # goes down with a sibling, to be restarted with it
         self.kill_reason: str | None = None

@@ -154,12 +154,13 @@ class SupervisorRef(ActorRef[Any]):
 
         Returns:
             The child's ref; messages can be sent to it already. If the child fails before `started()`,
-            that is its final exit. If the supervisor is not running (any more), the exit is `STOPPED`.
+            it is restarted as after any other failure, for nobody waits to be told. If the supervisor is
+            not running (any more), the exit is `STOPPED`.
 
         Raises:
             NameTaken: A living child has that name.
         """
-        return self._add(spec).ref
+        return self._add(spec, awaited=False).ref
 
     async def start_child(self, spec: ChildSpec[N, Any]) -> ActorRef[N]:
         """Start a child and wait until it is ready.
@@ -178,10 +179,10 @@ class SupervisorRef(ActorRef[Any]):
         """
         return await start_cell(self._add(spec))
 
-    def _add(self, spec: ChildSpec[Any, Any]) -> "Cell":
+    def _add(self, spec: ChildSpec[Any, Any], *, awaited: bool = True) -> "Cell":
         cell = self._cell
         if cell.engine is not None:
-            return cell.engine.add(spec)
+            return cell.engine.add(spec, awaited=awaited)
         return cell.system.dead_cell(spec, cell.system.child_path(cell.path, spec.name))
 
     async def stop_child(self, name: str, grace: float | None = None) -> Exit:

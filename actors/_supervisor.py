@@ -52,8 +52,12 @@ class Engine:
 
     # Decisions
 
-    def add(self, spec: ChildSpec[Any, Any]) -> Cell:
+    def add(self, spec: ChildSpec[Any, Any], *, awaited: bool = True) -> Cell:
         """Queue a new child.
+
+        Args:
+            spec: What it is.
+            awaited: Somebody waits for its start and is told of a failure.
 
         Raises:
             NameTaken: A living child has that name.
@@ -64,6 +68,7 @@ class Engine:
         if path in self.system.registry:
             raise NameTaken(path)
         cell = Cell(spec, path, self.system, self, ref_type(spec))
+        cell.awaited = awaited
         self.system.registry[path] = cell.ref
         self.children[spec.name] = cell
         self._queue.append(cell)
@@ -94,8 +99,9 @@ class Engine:
         elif cell.swept:
             again = spec.restart is not Restart.TEMPORARY
         else:
-            # A first start that failed is reported to whoever wanted it, and not repeated.
-            again = (cell.started or cell.lives > 1) and spec.restart.after(exit)
+            # A first start that failed is reported to whoever waits for it, and not repeated.
+            reported = cell.awaited and not cell.started and cell.lives <= 1
+            again = not reported and spec.restart.after(exit)
         alone = self.spec.strategy is Strategy.ONE_FOR_ONE
         if again and not cell.swept and not self._failed:
             # Children that fail while others wait to be restarted with them are one failure.

@@ -313,7 +313,7 @@ async def test_failure_before_started_is_raised_bare_and_not_repeated(
         with pytest.raises(Boom, match="no"):
             await system.start(ChildSpec(name="a", run=run, restart=restart))
         assert system.lookup("a") is None
-        ref = system.root.start_child_soon(ChildSpec(name="a", run=run, restart=restart))
+        ref = system.root.start_child_soon(ChildSpec(name="a", run=run, restart=Restart.TEMPORARY))
         exit = await ref.wait_stopped()
         assert exit.kind is ExitKind.CRASHED
         assert isinstance(exit.error, ExceptionGroup)
@@ -321,6 +321,31 @@ async def test_failure_before_started_is_raised_bare_and_not_repeated(
         await trio.sleep(100)
         assert lives == 2
         assert state(system.root) is ActorState.RUNNING
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+@pytest.mark.parametrize("restart", [Restart.PERMANENT, Restart.TRANSIENT])
+async def test_child_that_nobody_waits_for_is_restarted_also_after_its_first_start(
+    strategy: Strategy, restart: Restart, autojump_clock: MockClock
+) -> None:
+    lives = 0
+
+    async def run(_ctx: Context[None], /, *, task_status: trio.TaskStatus[None]) -> None:
+        nonlocal lives
+        lives += 1
+        await trio.sleep(1)
+        if lives == 2:
+            raise Boom("again")
+        task_status.started()
+        await trio.sleep_forever()
+
+    async with open_system(root=SupervisorSpec(strategy=strategy)) as system:
+        ref = system.root.start_child_soon(ChildSpec(name="a", run=run, restart=restart))
+        await trio.sleep(0.5)
+        ref.kill("in its start")
+        await trio.sleep(20)
+        assert lives == 3
+        assert ref.state is ActorState.RUNNING
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))
@@ -564,7 +589,7 @@ async def test_child_that_is_ended_before_its_first_step_does_not_run(
     async with open_system() as system:
         instrument = EndAtOnce()
         trio.lowlevel.add_instrument(instrument)
-        ref = system.root.start_child_soon(probe.child("a"))
+        ref = system.root.start_child_soon(probe.child("a", Restart.TEMPORARY))
         exit = await ref.wait_stopped()
         trio.lowlevel.remove_instrument(instrument)
     assert exit.kind is (ExitKind.KILLED if how == "kill" else ExitKind.STOPPED)
