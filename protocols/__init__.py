@@ -5,6 +5,8 @@ events are frozen classes, a decoder raises ``RemoteWireError`` and nothing else
 object keeps its state in an enum moved by one table, and ``LocalWireError`` says that the mistake is ours.
 """
 
-from ._errors import LocalWireError as LocalWireError
-from ._errors import RemoteWireError as RemoteWireError
-from ._errors import WireError as WireError
+from ._errors import (
+    LocalWireError as LocalWireError,
+    RemoteWireError as RemoteWireError,
+    WireError as WireError,
+)

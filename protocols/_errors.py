@@ -12,6 +12,9 @@ exception out of them is a bug of ours.
 
 from __future__ import annotations
 
+from collections.abc import Sized
+from typing import cast
+
 __all__ = ["LocalWireError", "RemoteWireError", "WireError", "clip"]
 
 # Enough to recognise a value in a log line, too little to flood it (or to carry a whole audio frame).
@@ -27,7 +30,7 @@ def clip(value: object) -> str:
         value = value[: _CLIP + 1]
     elif isinstance(value, (dict, list)):
         # repr() of a container costs its whole size; name it by kind and length instead.
-        return f"{type(value).__name__} of {len(value)}"
+        return f"{type(cast('object', value)).__name__} of {len(cast('Sized', value))}"
     text = repr(value)
     return text if len(text) <= _CLIP else text[: _CLIP - 3] + "..."
 

@@ -10,6 +10,7 @@ from ._base import (
     ServerEvent as ServerEvent,
     Unknown as Unknown,
 )
+from ._client import GrokClient as GrokClient
 from ._client_events import (
     CLIENT_EVENTS as CLIENT_EVENTS,
     ConversationItemCreate as ConversationItemCreate,
@@ -71,8 +72,10 @@ from ._response_events import (
     ResponseOutputItemDone as ResponseOutputItemDone,
     ResponseOutputTextDelta as ResponseOutputTextDelta,
     ResponseOutputTextDone as ResponseOutputTextDone,
+    ResponsePartEvent as ResponsePartEvent,
     usage_of as usage_of,
 )
+from ._server import GrokServer as GrokServer
 from ._server_events import (
     Conversation as Conversation,
     ConversationCreated as ConversationCreated,
@@ -112,6 +115,7 @@ from ._session import (
 )
 from ._session_check import CODECS as CODECS, PCM_RATES_HZ as PCM_RATES_HZ, check_session as check_session
 from ._session_parse import merge_session as merge_session, parse_session as parse_session
+from ._states import ClientState as ClientState, ServerState as ServerState
 from ._tools import (
     FileSearch as FileSearch,
     FunctionTool as FunctionTool,

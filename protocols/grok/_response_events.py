@@ -38,6 +38,7 @@ __all__ = [
     "ResponseOutputItemDone",
     "ResponseOutputTextDelta",
     "ResponseOutputTextDone",
+    "ResponsePartEvent",
     "usage_of",
 ]
 
