@@ -104,7 +104,9 @@ class GrokCore:
         self.tools = GrokToolCalls(self, lambda report: ToolRunner(client.scope, client.id(), report))
         self.says: deque[PendingSay] = deque()
         self.greeted = trio.Event()
-        """The first greeting has come, or the client is over."""
+        """The first greeting is complete, or the client is over."""
+        self.answered = trio.Event()
+        """The server has said anything at all, or the client is over."""
         self.on_close: Callable[[WebSocketClosed], object] | None = None
         self.closed = False
         self.failure: ProviderFailed | None = None
@@ -221,7 +223,7 @@ class GrokCore:
         """See `ProviderClient`."""
         event = message.event
         if not self._this_greeted:
-            self._greet()
+            self._begin_session()
         if _log.isEnabledFor(logging.DEBUG):
             self._log_message(event, message.raw)
         try:
@@ -229,14 +231,16 @@ class GrokCore:
         except RemoteWireError as error:
             self.provider_malformed(error)
             return
+        if not isinstance(event, wire.SessionCreated | wire.Ping):
+            self.greeted.set()
         if not hidden:
             self._publish_message(event, message.raw)
 
-    def _greet(self) -> None:
+    def _begin_session(self) -> None:
         self._this_greeted = True
         self.counters.greeted(trio.current_time())
         self._move_gate()
-        self.greeted.set()
+        self.answered.set()
 
     def _log_message(self, event: wire.Event, raw: Mapping[str, object]) -> None:
         kind = getattr(event, "type", "binary audio")
@@ -329,6 +333,8 @@ class GrokCore:
         self.outbox.close_gate()
         self.playback.lines.close()
         self.client.hub.close()
+        self.unclaimed.clear()
+        self.answered.set()
         self.greeted.set()
         self.ended.set()
         self.playback.changed.unpark_all()

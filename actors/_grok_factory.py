@@ -28,6 +28,8 @@ from ._transcript import Transcript
 _log = logging.getLogger("callboard.grok")
 
 CONNECT_TIMEOUT = 30.0
+# How long to wait for the rest of a greeting after its first message, float seconds.
+GREETING = 1.0
 
 
 @runtime_checkable
@@ -124,9 +126,12 @@ async def create_voice_agent_api_client(
     try:
         client.run_as(scope.providers.start_child_soon(actor.child_spec()))
         with trio.move_on_after(connect_timeout):
-            await core.greeted.wait()
+            await core.answered.wait()
+            # The order of the greeting has changed over time, and parts of it were missing.
+            with trio.move_on_after(GREETING):
+                await core.greeted.wait()
         core.require_open()
-        if not core.greeted.is_set():
+        if not core.answered.is_set():
             why = f"; the last attempt: {connection.last_error}" if connection.last_error else ""
             raise ProviderFailed(
                 ProviderFailure.TIMEOUT, f"the provider was not ready within {connect_timeout:g} s{why}"

@@ -96,6 +96,8 @@ class EventStream(Generic[E_co]):
 
     def push(self, event: object) -> bool:
         """Used by the hub: deliver, or end the stream where it is full. False once it is over."""
+        if not self.open:
+            return False
         try:
             self._channel.send_nowait(event)
         except MailboxFull:

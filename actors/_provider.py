@@ -277,10 +277,12 @@ class ProviderConnection(Generic[Out, In]):
         if not self._heard.is_set():
             raise ConnectionLost(f"no greeting within {options.greet_timeout:g} s")
         while True:
-            await trio.sleep_until(self._heard_at + options.ping_interval)
+            heard_at = self._heard_at
+            await trio.sleep_until(heard_at + options.ping_interval)
             if self._trace is not None:
                 self._trace.flush()
-            if trio.current_time() - self._heard_at < options.ping_interval:
+            # Compared with itself: the time that has passed may be short of the interval by a rounding.
+            if self._heard_at > heard_at:
                 continue
             with trio.move_on_after(options.pong_timeout) as deadline:
                 await socket.ping()

@@ -76,7 +76,8 @@ class Outbox:
         self._order += 1
         self._audio.append((self._order, payload, seconds))
         self._seconds += seconds
-        while self._seconds > AUDIO_LIMIT and len(self._audio) > 1:
+        # The tolerance is for rounding, as in a hundred times 0.02.
+        while self._seconds > AUDIO_LIMIT + 1e-6 and len(self._audio) > 1:
             self._drop_oldest()
         if self.gate:
             self._lot.unpark()
