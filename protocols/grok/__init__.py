@@ -33,6 +33,16 @@ from ._codec import (
     encode as encode,
     encode_append as encode_append,
 )
+from ._connect import (
+    CLIENT_SECRETS_PATH as CLIENT_SECRETS_PATH,
+    MAX_SECRET_LIFETIME as MAX_SECRET_LIFETIME,
+    ClientSecret as ClientSecret,
+    ClientSecretRequest as ClientSecretRequest,
+    build_url as build_url,
+    decode_client_secret as decode_client_secret,
+    encode_client_secret_request as encode_client_secret_request,
+    secret_subprotocol as secret_subprotocol,
+)
 from ._items import (
     ContentPart as ContentPart,
     ForceMessage as ForceMessage,
