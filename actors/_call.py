@@ -219,6 +219,8 @@ class Call(MediaUnit):
     async def record(self, path: Path | str) -> CallRecorder:
         """Record the call from now on: stereo WAV, caller left, agent right. Returns when it has begun.
 
+        Called before `answer`, the recording is as long as the call to the sample.
+
         Args:
             path: The file; where it exists, a number is added to the name. Made readable for us alone.
 

@@ -122,8 +122,9 @@ async def _demo(out: Path, view: View, engines: SpeechEngines) -> int:
 
 async def _scenario(call: Call, run: _Run, provider_url: str) -> None:
     run.call = call
-    await call.answer()
+    # Before the answer, so that nothing is missing.
     await call.record(run.out / "recording.wav")
+    await call.answer()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_show, call, run)
         # The same as with a real key, but for the address: an emulator on this machine takes any key.
