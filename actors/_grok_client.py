@@ -456,6 +456,9 @@ class VoiceAgentAPIClient(MediaUnit):
         self.close_edges()
         if self._ref is not None:
             self._ref.request_stop(reason="the client was closed")
+        if self._core.trace is not None and (self._ref is None or self._ref.exit is not None):
+            # There is no actor that would do it.
+            self._core.trace.close()
 
     async def wait_closed(self) -> None:
         """Wait until nothing of the client is left."""

@@ -136,10 +136,11 @@ async def create_voice_agent_api_client(
             raise ProviderFailed(
                 ProviderFailure.TIMEOUT, f"the provider was not ready within {connect_timeout:g} s{why}"
             )
-    except BaseException:
+    except BaseException as error:
         client.close()
-        if record is not None:
-            record.close()
+        if isinstance(error, Exception):
+            # A cancelled call cannot wait; the rest ends by itself.
+            await client.wait_closed()
         raise
     core.settled()
     return client
