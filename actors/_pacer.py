@@ -56,7 +56,8 @@ class Pacer:
     """The wheel; run it as an actor with `run`."""
 
     def __init__(self) -> None:
-        self._wheel: list[dict[Tick, None]] = [{} for _ in range(SLOTS)]
+        # Each function with the number of the last slot before it joined.
+        self._wheel: list[dict[Tick, int]] = [{} for _ in range(SLOTS)]
         self._next_slot = 0
         self._active = 0
         self._wake = trio.Event()
@@ -76,13 +77,14 @@ class Pacer:
     def activate(self, slot: int, tick: Tick) -> None:
         """Used by `PacerHandle.start`."""
         if tick not in self._wheel[slot]:
-            self._wheel[slot][tick] = None
+            self._wheel[slot][tick] = _slot_of(trio.current_time())
             self._active += 1
+            # Its turn may come before what the pacer is waiting for.
             self._wake.set()
 
     def deactivate(self, slot: int, tick: Tick) -> None:
         """Used by `PacerHandle.stop`."""
-        if self._wheel[slot].pop(tick, self) is None:
+        if self._wheel[slot].pop(tick, None) is not None:
             self._active -= 1
 
     def statistics(self) -> PacerStatistics:
@@ -94,42 +96,40 @@ class Pacer:
     ) -> None:
         """Turn the wheel until cancelled. A restarted pacer finds its functions still in place."""
         task_status.started()
-        done = self._slot_of(trio.current_time())
+        done = _slot_of(trio.current_time())
         while True:
-            if not self._active:
-                self._wake = trio.Event()
-                await self._wake.wait()
-                done = self._slot_of(trio.current_time())
             now = trio.current_time()
-            passed = self._slot_of(now)
+            passed = _slot_of(now)
             # Every slot whose time has come since the last pass, each once: a busy process may have
             # let several go by, and none of them may wait for the next turn of the wheel.
-            for number in range(done + 1, min(passed, done + SLOTS) + 1):
-                self._run_slot(number % SLOTS, now, now - number * SLOT)
+            for number in range(max(done, passed - SLOTS) + 1, passed + 1):
+                # Several turns may have been missed; lateness counts from the first of them.
+                self._run_slot(number, now, first=number - (number - done - 1) // SLOTS * SLOTS)
             done = passed
-            ahead = self._next_filled(passed)
-            if ahead is not None:
-                await trio.sleep_until(ahead * SLOT)
+            self._wake = trio.Event()
+            with trio.move_on_at(self._next_filled(passed)):
+                await self._wake.wait()
 
-    @staticmethod
-    def _slot_of(now: float) -> int:
-        """The last slot whose time has come, counted from the beginning of trio's clock."""
-        return math.floor(now / SLOT + 1e-6)
-
-    def _next_filled(self, after: int) -> int | None:
+    def _next_filled(self, after: int) -> float:
         for number in range(after + 1, after + SLOTS + 1):
             if self._wheel[number % SLOTS]:
-                return number
-        return None
+                return number * SLOT
+        return math.inf
 
-    def _run_slot(self, slot: int, now: float, lateness: float) -> None:
-        ticks = self._wheel[slot]
-        if not ticks:
+    def _run_slot(self, number: int, now: float, first: int) -> None:
+        # A copy: a function may leave the wheel while it is called.
+        due = [tick for tick, since in self._wheel[number % SLOTS].items() if number > since]
+        if not due:
             return
+        lateness = now - first * SLOT
         self._ticks += 1
         if lateness > LATE:
             self._late += 1
         self._worst = max(self._worst, lateness)
-        # A copy: a function may leave the wheel while it is called.
-        for tick in tuple(ticks):
+        for tick in due:
             tick(now)
+
+
+def _slot_of(now: float) -> int:
+    """The last slot whose time has come, counted from the beginning of trio's clock."""
+    return math.floor(now / SLOT + 1e-6)

@@ -412,7 +412,7 @@ class CarrierCall:
         if self._over.is_set():
             return
         position = self._position()
-        command = self.wire.receive(message)
+        command = self.wire.command(message)
         if self._t0 is None and isinstance(command, Play | Echo | Flush):
             self.playout.note(PlayoutKind.VIOLATION, f"{type(command).__name__} before the stream began")
             return

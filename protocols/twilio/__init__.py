@@ -1,5 +1,6 @@
-"""Twilio Media Streams, sans-I/O: the server side of a carrier's media socket."""
+"""Twilio Media Streams, sans-I/O: both sides of a carrier's media socket."""
 
+from ._client import MAX_OUTBOUND_MESSAGE as MAX_OUTBOUND_MESSAGE, TwilioClient as TwilioClient
 from ._codec import (
     MAX_INBOUND_MESSAGE as MAX_INBOUND_MESSAGE,
     decode_inbound as decode_inbound,
@@ -19,5 +20,6 @@ from ._events import (
     Start as Start,
     Stop as Stop,
     Unknown as Unknown,
+    UnknownOutbound as UnknownOutbound,
 )
 from ._server import StreamState as StreamState, TwilioServer as TwilioServer

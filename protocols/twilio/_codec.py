@@ -51,11 +51,11 @@ def decode_inbound(message: str | bytes, *, max_octets: int = MAX_INBOUND_MESSAG
     if not isinstance(event, str):
         raise RemoteWireError(f"event: {clip(event)}, expected a string", path="event")
     sequence = _number(raw, "sequenceNumber", "", optional=True)
-    stream = _text(raw, "streamSid", "", default="")
+    stream = text_field(raw, "streamSid", "", default="")
     match event:
         case "media":
-            inner = _inner(raw, event)
-            payload = _text(inner, "payload", event)
+            inner = inner_object(raw, event)
+            payload = text_field(inner, "payload", event)
             try:
                 octets = decode_base64(payload)
             except RemoteWireError as error:
@@ -63,39 +63,39 @@ def decode_inbound(message: str | bytes, *, max_octets: int = MAX_INBOUND_MESSAG
             return Media(
                 sequence_number=sequence,
                 stream_sid=stream,
-                track=_text(inner, "track", event, default="inbound"),
+                track=text_field(inner, "track", event, default="inbound"),
                 chunk=_number(inner, "chunk", event, optional=True) or 0,
                 timestamp=_required(inner, "timestamp", event),
                 payload=octets,
             )
         case "connected":
             return Connected(
-                protocol=_text(raw, "protocol", "", default="Call"),
-                version=_text(raw, "version", "", default="1.0.0"),
+                protocol=text_field(raw, "protocol", "", default="Call"),
+                version=text_field(raw, "version", "", default="1.0.0"),
             )
         case "start":
-            return _start(_inner(raw, event), sequence, stream)
+            return _start(inner_object(raw, event), sequence, stream)
         case "dtmf":
-            inner = _inner(raw, event)
-            digit = _text(inner, "digit", event).upper()
+            inner = inner_object(raw, event)
+            digit = text_field(inner, "digit", event).upper()
             if digit not in DIGITS:
                 raise RemoteWireError(f"dtmf.digit: {clip(digit)}, expected 0-9 * # A-D", path="dtmf.digit")
             return Dtmf(
                 sequence_number=sequence,
                 stream_sid=stream,
-                track=_text(inner, "track", event, default="inbound_track"),
+                track=text_field(inner, "track", event, default="inbound_track"),
                 digit=digit,
             )
         case "mark":
-            name = _text(_inner(raw, event), "name", event)
+            name = text_field(inner_object(raw, event), "name", event)
             return Mark(sequence_number=sequence, stream_sid=stream, name=name)
         case "stop":
-            inner = _inner(raw, event, optional=True)
+            inner = inner_object(raw, event, optional=True)
             return Stop(
                 sequence_number=sequence,
                 stream_sid=stream,
-                account_sid=_text(inner, "accountSid", event, default=""),
-                call_sid=_text(inner, "callSid", event, default=""),
+                account_sid=text_field(inner, "accountSid", event, default=""),
+                call_sid=text_field(inner, "callSid", event, default=""),
             )
         case _:
             return Unknown(sequence_number=sequence, stream_sid=stream, event=event, raw=raw)
@@ -129,30 +129,33 @@ def encode_outbound(event: OutboundEvent, stream_sid: str) -> str:
 
 
 def _start(inner: Mapping[str, object], sequence: int | None, stream: str) -> Start:
-    media = _inner(inner, "mediaFormat", optional=True, path="start.")
-    parameters = _inner(inner, "customParameters", optional=True, path="start.")
+    media = inner_object(inner, "mediaFormat", optional=True, path="start.")
+    parameters = inner_object(inner, "customParameters", optional=True, path="start.")
     tracks: object = inner.get("tracks", ["inbound"])
     listed = cast("list[object]", tracks) if isinstance(tracks, list) else [None]
     if not all(isinstance(track, str) for track in listed):
         raise RemoteWireError("start.tracks: expected a list of strings", path="start.tracks")
     return Start(
         sequence_number=sequence,
-        stream_sid=_text(inner, "streamSid", "start", default=stream),
-        account_sid=_text(inner, "accountSid", "start", default=""),
-        call_sid=_text(inner, "callSid", "start"),
+        stream_sid=text_field(inner, "streamSid", "start", default=stream),
+        account_sid=text_field(inner, "accountSid", "start", default=""),
+        call_sid=text_field(inner, "callSid", "start"),
         tracks=tuple(cast("list[str]", listed)),
         media_format=MediaFormat(
-            encoding=_text(media, "encoding", "start.mediaFormat", default="audio/x-mulaw"),
+            encoding=text_field(media, "encoding", "start.mediaFormat", default="audio/x-mulaw"),
             sample_rate=_number(media, "sampleRate", "start.mediaFormat", optional=True) or 8000,
             channels=_number(media, "channels", "start.mediaFormat", optional=True) or 1,
         ),
-        custom_parameters={name: _text(parameters, name, "start.customParameters") for name in parameters},
+        custom_parameters={
+            name: text_field(parameters, name, "start.customParameters") for name in parameters
+        },
     )
 
 
-def _inner(
+def inner_object(
     raw: Mapping[str, object], name: str, *, optional: bool = False, path: str = ""
 ) -> Mapping[str, object]:
+    """The object in a field; empty where it is missing and optional."""
     value = raw.get(name)
     if is_object(value):
         return value
@@ -161,7 +164,8 @@ def _inner(
     raise RemoteWireError(f"{path}{name}: {clip(value)}, expected an object", path=f"{path}{name}")
 
 
-def _text(raw: Mapping[str, object], name: str, path: str, *, default: str | None = None) -> str:
+def text_field(raw: Mapping[str, object], name: str, path: str, *, default: str | None = None) -> str:
+    """The text in a field."""
     value = raw.get(name, default)
     if isinstance(value, str):
         return value

@@ -24,6 +24,7 @@ __all__ = [
     "Start",
     "Stop",
     "Unknown",
+    "UnknownOutbound",
 ]
 
 
@@ -135,3 +136,11 @@ class SendMark(OutboundEvent):
 @attrs.frozen(kw_only=True)
 class Clear(OutboundEvent):
     """Empty the carrier's queue. Marks that wait in it come back at once."""
+
+
+@attrs.frozen(kw_only=True)
+class UnknownOutbound(OutboundEvent):
+    """A message of a server that the carrier does not know, and ignores."""
+
+    event: object
+    """What stood in ``event``."""

@@ -276,4 +276,4 @@ def message(event: str, content: object) -> str:
     | json_values.map(json.dumps)
 )
 def test_wire_takes_anything(message: str | bytes) -> None:
-    assert isinstance(wire().receive(message), Play | Echo | Flush | Ignore)
+    assert isinstance(wire().command(message), Play | Echo | Flush | Ignore)

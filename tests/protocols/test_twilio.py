@@ -246,3 +246,32 @@ def test_secrets_and_keys_are_not_in_reprs() -> None:
     message["start"]["customParameters"]["token"] = "hush-hush"
     assert "hush" not in repr(server.receive(json.dumps(message)))
     assert "#" not in repr(server.receive(text("dtmf")))
+
+
+def test_both_sides_understand_each_other() -> None:
+    client = twilio.TwilioClient(
+        account_sid="AC7", call_sid="CA7", stream_sid=SID, custom_parameters={"tenant": 'har"bour'}
+    )
+    server = twilio.TwilioServer()
+    inbound = [
+        client.connected(),
+        client.start(),
+        client.media(b"\x01" * 160, 20),
+        client.dtmf("5"),
+        client.mark("m"),
+        client.stop(),
+    ]
+    events = [server.receive(message) for message in inbound]
+    assert [event.sequence_number for event in events] == [None, 1, 2, 3, 4, 5]
+    assert isinstance(events[1], twilio.Start)
+    assert events[1].custom_parameters == {"tenant": 'har"bour'}
+    for event in (twilio.SendMedia(payload=b"\xff\x00"), twilio.SendMark(name='a"b'), twilio.Clear()):
+        assert client.receive(server.send(event)) == event
+    assert client.receive('{"event": "dance"}') == twilio.UnknownOutbound(event="dance")
+
+
+@given(st.text(max_size=200) | st.binary(max_size=200))
+def test_the_carriers_side_takes_garbage_as_an_error_of_the_wire(message: str | bytes) -> None:
+    client = twilio.TwilioClient(account_sid="AC7", call_sid="CA7", stream_sid=SID, custom_parameters={})
+    with pytest.raises(RemoteWireError):
+        client.receive(message)
