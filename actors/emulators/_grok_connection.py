@@ -9,6 +9,7 @@ from callboard.protocols import RemoteWireError, grok
 
 from ._grok_conversation import ConversationError, Item, ItemKind
 from ._grok_options import Greeting
+from ._grok_outlet import CLOSE_TIMEOUT
 from ._grok_parts import Parts
 from ._grok_plan import Origin, Plan
 from ._grok_responder import ResponderBusy
@@ -100,10 +101,9 @@ class GrokConnection:
                 await self._end("timeout", "The session was closed for inactivity")
 
     async def _end(self, kind: str, message: str) -> None:
-        with trio.move_on_after(1.0):
+        with trio.move_on_after(CLOSE_TIMEOUT):
             # A client that does not read its socket may miss the reason, but not outstay its time.
-            await self._parts.outlet.send(self._parts.frames.failure(kind, message))
-            await self._parts.outlet.close(1000, message)
+            await self._parts.outlet.close(1000, message, self._parts.frames.failure(kind, message))
             await trio.sleep_forever()
         raise SocketClosed(1000, message)
 

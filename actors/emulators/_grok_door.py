@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import cast
 
 import attrs
 
@@ -69,15 +70,13 @@ class Door:
     def mint(self, request: Request) -> Response:
         """Answer `POST /v1/realtime/client_secrets`; the session a client may add is accepted and ignored."""
         try:
-            body: object = json.loads(request.body or b"{}")
-        except (ValueError, RecursionError):
-            return refusal(400, "The request body is not JSON")
-        expires: object = body.get("expires_after") if isinstance(body, dict) else body
-        seconds: object = SECRET_LIFETIME
-        if isinstance(expires, dict):
-            seconds = expires.get("seconds", SECRET_LIFETIME)
-        elif expires is not None:
-            return refusal(400, "expires_after is not an object")
+            body = _object(json.loads(request.body or b"{}"), "The request body")
+            expires = _object(body.get("expires_after") or {}, "expires_after")
+        except RecursionError:
+            return refusal(400, "The request body nests too deeply")
+        except ValueError as error:
+            return refusal(400, f"The request body is not acceptable: {error}")
+        seconds = expires.get("seconds", SECRET_LIFETIME)
         if type(seconds) is not int or not 0 < seconds <= SECRET_LIFETIME_MAX:
             return refusal(400, f"expires_after.seconds is not an integer from 1 to {SECRET_LIFETIME_MAX}")
         secret = self._vault.mint(seconds)
@@ -95,6 +94,12 @@ class Door:
         else:
             good = key in self._options.keys
         return None if good else refusal(400, _WRONG_KEY)
+
+
+def _object(value: object, what: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is not an object")  # noqa: TRY004  (one kind of error for the caller)
+    return cast("dict[str, object]", value)
 
 
 def _nobody() -> Response:

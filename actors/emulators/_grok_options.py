@@ -167,7 +167,7 @@ class GrokEmulatorOptions:
     # --- credentials
     keys: frozenset[str] | None = attrs.field(default=None, repr=False)
     """API keys that are accepted; None accepts any that is not empty."""
-    refused_keys: Mapping[str, int] = attrs.field(factory=dict, repr=False)
+    refused_keys: Mapping[str, int] = attrs.field(factory=dict[str, int], repr=False)
     """Keys refused with a given HTTP status, such as 403 for an account without access."""
 
     # --- determinism and faults

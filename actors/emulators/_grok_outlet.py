@@ -26,6 +26,7 @@ Outgoing = grok.ServerEvent | grok.BinaryAudio
 class _Close:
     code: int
     reason: str
+    last: grok.ServerEvent | None
 
 
 class Outlet:
@@ -51,9 +52,9 @@ class Outlet:
         """Queue an event; waits while the client does not read. A cancelled call queued nothing."""
         await self._in.send(event)
 
-    async def close(self, code: int, reason: str) -> None:
-        """Close the socket once all that was queued has been sent."""
-        await self._in.send(_Close(code, reason))
+    async def close(self, code: int, reason: str, last: grok.ServerEvent | None = None) -> None:
+        """Close the socket once all that was queued has been sent, and after it the event `last`."""
+        await self._in.send(_Close(code, reason, last))
 
     async def run(self) -> None:
         """Write until the socket is closed.
@@ -63,6 +64,8 @@ class Outlet:
         """
         async for event in self._out:
             if isinstance(event, _Close):
+                if event.last is not None:
+                    await self._write(event.last)
                 await self._socket.aclose(event.code, event.reason)
                 return
             sent = False
