@@ -208,7 +208,7 @@ class Trace:
             "t": round(elapsed, 6),
             "utc": wall,
             "direction": direction,
-            "kind": kind[:200],
+            "kind": self._redactor.text(kind[:200]),
             "octets": octets,
         }
         if not self._envelope_only:

@@ -1,0 +1,134 @@
+"""What waits for a connection: order, bounds, and what survives a reconnect."""
+
+import pytest
+import trio
+from hypothesis import given, strategies as st
+
+from callboard.actors._errors import MailboxFull
+from callboard.actors._provider_outbox import COMMAND_CAPACITY, Outbox
+
+
+def drain(outbox: Outbox) -> list[str | bytes]:
+    sent: list[str | bytes] = []
+    while outbox._front or outbox._commands or (outbox.gate and outbox._audio):
+        command = outbox.command()
+        if command is None:
+            sent.append(outbox.take_audio())
+        else:
+            sent.append(command)
+            outbox.sent(command)
+    return sent
+
+
+async def test_commands_and_audio_go_in_their_order_and_audio_is_joined() -> None:
+    outbox = Outbox("x")
+    outbox.open_gate()
+    outbox.put("first")
+    outbox.put_audio(b"a", 0.02)
+    outbox.put_audio(b"b", 0.02)
+    outbox.put("commit")
+    outbox.put_audio(b"c", 0.02)
+    assert drain(outbox) == ["first", b"ab", "commit", b"c"]
+    assert outbox.statistics().audio == 0
+
+
+async def test_audio_waits_behind_the_gate_and_commands_do_not() -> None:
+    outbox = Outbox("x")
+    outbox.put_audio(b"a", 0.02)
+    outbox.put("command")
+    assert drain(outbox) == ["command"]
+    outbox.open_gate()
+    assert drain(outbox) == [b"a"]
+    outbox.close_gate()
+    outbox.put_audio(b"b", 0.02)
+    assert drain(outbox) == []
+    outbox.drop_audio()
+    assert outbox.statistics().frames_dropped == 1
+
+
+async def test_joined_audio_is_bounded() -> None:
+    outbox = Outbox("x")
+    outbox.open_gate()
+    for number in range(100):
+        outbox.put_audio(bytes([number]), 0.02)
+    sizes = [len(message) for message in drain(outbox)]
+    assert sum(sizes) == 100
+    assert max(sizes) <= 26
+
+
+async def test_a_command_stays_until_it_was_sent() -> None:
+    outbox = Outbox("x")
+    outbox.put("a")
+    assert outbox.command() == outbox.command() == "a"
+    outbox.connected(["opening"])
+    assert drain(outbox) == ["opening", "a"]
+
+
+async def test_commands_about_an_earlier_connection_are_dropped_and_counted() -> None:
+    outbox = Outbox("x")
+    outbox.put("cancel", bound=True)
+    outbox.put("create")
+    outbox.connected([])
+    assert drain(outbox) == ["create"]
+    assert outbox.statistics().commands_purged == 1
+
+
+async def test_too_many_commands_are_refused_and_none_is_lost() -> None:
+    outbox = Outbox("the client")
+    for number in range(COMMAND_CAPACITY):
+        outbox.put(str(number))
+    with pytest.raises(MailboxFull, match="the client"):
+        outbox.put("one more")
+    assert len(drain(outbox)) == COMMAND_CAPACITY
+
+
+async def test_waits_tells_messages_apart_by_identity() -> None:
+    outbox = Outbox("x")
+    first, second = "ab".upper(), "AB".lower().upper()
+    outbox.put(first)
+    assert outbox.waits(first)
+    assert not outbox.waits(second)
+    outbox.sent(first)
+    assert not outbox.waits(first)
+
+
+async def test_wait_returns_when_there_is_something_to_send(autojump_clock: object) -> None:
+    outbox = Outbox("x")
+    async with trio.open_nursery() as nursery:
+
+        async def later() -> None:
+            await trio.sleep(1)
+            outbox.put_audio(b"a", 0.02)
+            await trio.sleep(1)
+            outbox.open_gate()
+
+        nursery.start_soon(later)
+        await outbox.wait()
+        assert trio.current_time() == pytest.approx(2.0)
+
+
+@given(st.lists(st.sampled_from(["command", "audio", "open", "close", "connect"])))
+def test_no_command_is_lost_or_repeated_and_order_is_kept(steps: list[str]) -> None:
+    outbox = Outbox("x")
+    put: list[str] = []
+    sent: list[str | bytes] = []
+    audio = b""
+    for number, step in enumerate(steps):
+        match step:
+            case "command":
+                put.append(str(number))
+                outbox.put(str(number))
+            case "audio":
+                audio += bytes([number % 256])
+                outbox.put_audio(bytes([number % 256]), 0.001)
+            case "open":
+                outbox.open_gate()
+                sent += drain(outbox)
+            case "close":
+                outbox.close_gate()
+            case _:
+                outbox.connected([])
+    outbox.open_gate()
+    sent += drain(outbox)
+    assert [message for message in sent if isinstance(message, str)] == put
+    assert b"".join(message for message in sent if isinstance(message, bytes)) == audio
