@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def script(seconds: float, number: int) -> tuple[Step, ...]:
 
 
 @contextmanager
-def program(*arguments: str) -> Iterator[str]:
+def program(*arguments: str) -> Generator[str, None, None]:
     """Run a callboard command for the time of the body; gives the URL it listens on."""
     process = subprocess.Popen(
         [sys.executable, "-m", "callboard.cli", *arguments],

@@ -102,7 +102,7 @@ def load_settings(
         RouteError: A scenario cannot be loaded.
         OSError: The settings file cannot be read.
     """
-    table = _read_config(config) if config else {}
+    table = _read_config(config) if config else dict[str, object]()
     base = config.parent if config else None
     token = os.environ.get("CALLBOARD_MEDIA_TOKEN")
     try:
@@ -160,7 +160,11 @@ def _routes(value: object, base: Path | None) -> tuple[Route, ...]:
     for pattern, place in cast("dict[str, object]", value).items():
         if not isinstance(place, str):
             raise UsageError(f'route {pattern!r} is {place!r}, expected "FILE.py:scenario"')
-        routes.append(Route(pattern, load_scenario(place, base=base)))
+        scenario = load_scenario(place, base=base)
+        try:
+            routes.append(Route(pattern, scenario))
+        except ValueError as error:
+            raise UsageError(str(error)) from error
     return tuple(routes)
 
 

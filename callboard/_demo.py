@@ -4,15 +4,19 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import attrs
 import trio
 
 from callboard import grok
 from callboard.actors import (
+    Bound,
     Call,
     CallServer,
     ChildSpec,
+    Context,
+    Network,
     Restart,
     Route,
     ServerOptions,
@@ -28,6 +32,7 @@ from callboard.actors.emulators import (
     GrokEmulatorOptions,
     HangUp,
     InterruptAfter,
+    PlayoutKind,
     Say,
     ScriptedCaller,
     Step,
@@ -42,6 +47,7 @@ from ._reception import converse
 
 QUESTION = "Good morning. Could you tell me whether the clinic is open on Saturday?"
 INTERRUPTION = "Sorry, I meant Thursday. Are you open on Thursday?"
+FILES = ("recording.wav", "transcript.jsonl", "trace.jsonl", "caller-heard.wav")
 GOODBYE = "Thank you very much, goodbye."
 
 
@@ -67,7 +73,7 @@ def steps(*, spoken: bool) -> tuple[Step, ...]:
 
 
 @attrs.define
-class _Run:
+class DemoRun:
     """What the parts of one demo tell each other."""
 
     out: Path
@@ -76,37 +82,48 @@ class _Run:
     agent: grok.VoiceAgentAPIClient | None = None
     ready_at: float | None = None
     ended_at: float | None = None
+    speech_started: list[float] = attrs.field(factory=list[float])
+    result: CallResult | None = None
+    faults: list[str] = attrs.field(factory=list[str])
 
 
 def run_demo(out: Path, *, speech: SpeechKind, plain: bool) -> int:
     """Make the call; 0 if everything happened that should."""
     view = make_view(plain=plain)
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("recording.wav", "transcript.jsonl", "trace.jsonl", "caller-heard.wav"):
+    for name in FILES:
         (out / name).unlink(missing_ok=True)
     view.status("loading speech")
     engines = load_engines(speech)
     started = time.perf_counter()
-    warm_up = getattr(engines, "warm_up", None)
-    if callable(warm_up):
-        warm_up()
+    engines.warm_up()
     view.status(f"speech: {engines.name}, ready after {time.perf_counter() - started:.1f} s")
-    return trio.run(_demo, out, view, engines)
+    run = trio.run(make_call, out, view, engines)
+    write_files(run)
+    return report(run)
 
 
-async def _demo(out: Path, view: View, engines: SpeechEngines) -> int:
-    run = _Run(out=out, view=view)
+async def make_call(
+    out: Path, view: View, engines: SpeechEngines, *, network: Network | None = None
+) -> DemoRun:
+    """Make the call on a network; the loopback if none is given."""
+    run = DemoRun(out=out, view=view)
     emulator = GrokEmulator(GrokEmulatorOptions(seed=7), engines=engines)
-    async with open_system("demo", seed=7) as system:
+    async with open_system("demo", network=network, seed=7) as system:
+
+        async def run_emulator(context: Context[None], /, *, task_status: trio.TaskStatus[Bound]) -> None:
+            del context
+            await emulator.run(system.network, task_status=task_status)
+
         provider = await system.start(
-            ChildSpec(
+            ChildSpec[None, Bound](
                 name="emulated-grok",
-                run=lambda context, *, task_status: emulator.run(system.network, task_status=task_status),
+                run=run_emulator,
                 restart=Restart.TEMPORARY,
                 grace=1.0,
             )
         )
-        provider_url = f"ws://{provider.value.authority}/v1/realtime"  # type: ignore[union-attr]
+        provider_url = f"ws://{cast(Bound, provider.value).authority}/v1/realtime"
 
         async def scenario(call: Call) -> None:
             await _scenario(call, run, provider_url)
@@ -115,12 +132,12 @@ async def _demo(out: Path, view: View, engines: SpeechEngines) -> int:
         async with open_server(system, (Route(".*", scenario),), options) as server:
             view.status(f"provider at {provider_url}")
             view.status(f"carrier's socket at {server.media_url}")
-            result = await _place_call(server, engines)
-            faults = await _finish(run, server, result)
-    return _report(run, result, faults)
+            run.result = await _place_call(server, engines)
+            await _finish(run, server, run.result)
+    return run
 
 
-async def _scenario(call: Call, run: _Run, provider_url: str) -> None:
+async def _scenario(call: Call, run: DemoRun, provider_url: str) -> None:
     run.call = call
     # Before the answer, so that nothing is missing.
     await call.record(run.out / "recording.wav")
@@ -130,10 +147,14 @@ async def _scenario(call: Call, run: _Run, provider_url: str) -> None:
         # The same as with a real key, but for the address: an emulator on this machine takes any key.
         run.agent = await grok.create_voice_agent_api_client(call, base_url=provider_url, trace=run.out)
         run.ready_at = trio.current_time()
+        run.agent.add_event_listener(
+            grok.VoiceAgentAPIEvents.InputAudioBufferSpeechStarted,
+            lambda event: run.speech_started.append(trio.current_time()),
+        )
         await converse(call, run.agent)
 
 
-async def _show(call: Call, run: _Run) -> None:
+async def _show(call: Call, run: DemoRun) -> None:
     async with call.transcript.watch() as lines:
         async for line in lines:
             run.view.line(line)
@@ -148,22 +169,34 @@ async def _place_call(server: CallServer, engines: SpeechEngines) -> CallResult:
     return await carrier.call(ScriptedCaller(steps(spoken=engines.threaded), engines)).run()
 
 
-async def _finish(run: _Run, server: CallServer, result: CallResult) -> list[str]:
-    """Wait until nothing of the call is left, write the files, and tell what is missing."""
-    faults: list[str] = []
-    call = run.call
+async def _finish(run: DemoRun, server: CallServer, result: CallResult) -> None:
+    """Wait until nothing of the call is left, and note what is missing."""
+    call, faults = run.call, run.faults
     if call is None:
-        return ["the call never reached its scenario"]
+        faults.append("the call never reached its scenario")
+        return
     with trio.move_on_after(1.0):
         await call.wait_ended()
     run.ended_at = trio.current_time()
     left = [node.path for node in server.system.tree().walk() if node.path.startswith("calls/")]
     if call.end is None or left:
         faults.append(f"1 s after the hang-up there was still {left or 'the call'}")
+    if result.outcome.end is not CallEnd.HUNG_UP:
+        faults.append(f"the carrier's side ended with {result.outcome.end.value}: {result.outcome.reason}")
+    if Speaker.TOOL not in {line.speaker for line in call.transcript.lines}:
+        faults.append("no tool was called")
+    if not any(line.interrupted for line in call.transcript.lines):
+        faults.append("no answer was interrupted")
+
+
+def write_files(run: DemoRun) -> None:
+    """Write the transcript, what the caller heard, and give the trace its name."""
+    if run.call is None or run.result is None:
+        return
     with (run.out / "transcript.jsonl").open("w", encoding="utf-8") as file:
-        for line in call.transcript.lines:
+        for line in sorted(run.call.transcript.lines, key=lambda line: line.at):
             entry = {
-                "at": round(line.at - (result.started_at or 0.0), 3),
+                "at": round(line.at - (run.result.started_at or 0.0), 3),
                 "who": line.speaker.value,
                 "text": line.text,
                 "interrupted": line.interrupted,
@@ -171,18 +204,21 @@ async def _finish(run: _Run, server: CallServer, result: CallResult) -> list[str
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
     if run.agent is not None and run.agent.trace_path is not None:
         Path(run.agent.trace_path).replace(run.out / "trace.jsonl")
-    result.write_wav(run.out / "caller-heard.wav")
-    if result.outcome.end is not CallEnd.HUNG_UP:
-        faults.append(f"the carrier's side ended with {result.outcome.end.value}: {result.outcome.reason}")
-    speakers = {line.speaker for line in call.transcript.lines}
-    if Speaker.TOOL not in speakers:
-        faults.append("no tool was called")
-    if not any(line.interrupted for line in call.transcript.lines):
-        faults.append("no answer was interrupted")
-    return faults
+    run.result.write_wav(run.out / "caller-heard.wav")
 
 
-def _report(run: _Run, result: CallResult, faults: list[str]) -> int:
+def report(run: DemoRun) -> int:
+    """Show the figures; 0 if everything happened that should."""
+    result = run.result
+    if result is not None:
+        run.view.table("Latencies", _figures(run, result))
+    run.view.files(run.out, FILES)
+    for fault in run.faults:
+        print(f"callboard demo: {fault}", file=sys.stderr)
+    return 1 if run.faults else 0
+
+
+def _figures(run: DemoRun, result: CallResult) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     measures = result.measures()
 
@@ -196,11 +232,13 @@ def _report(run: _Run, result: CallResult, faults: list[str]) -> int:
         row("turn", reply.reply, f"caller stopped -> agent heard: {reply.text[:40]!r}")
         if reply.silenced is not None:
             row("barge-in", reply.silenced, "caller began to interrupt -> agent silent at the caller")
+    started_at = result.started_at or 0.0
+    clears = [started_at + entry.at for entry in result.log if entry.kind is PlayoutKind.CLEAR]
+    for clear in clears:
+        before = [at for at in run.speech_started if at <= clear + 0.02]
+        if before:
+            row("clear", max(0.0, clear - before[-1]), "provider heard speech -> carrier's buffer cleared")
     hung_up_at = (result.started_at or 0.0) + result.duration
     if run.ended_at is not None:
         row("teardown", run.ended_at - hung_up_at, "caller hung up -> nothing of the call left")
-    run.view.table("Latencies", rows)
-    run.view.files(run.out, ("recording.wav", "transcript.jsonl", "trace.jsonl", "caller-heard.wav"))
-    for fault in faults:
-        print(f"callboard demo: {fault}", file=sys.stderr)
-    return 1 if faults else 0
+    return rows

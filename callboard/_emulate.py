@@ -7,7 +7,7 @@ from typing import Literal
 
 import trio
 
-from callboard.actors import TcpNetwork
+from callboard.actors import TcpNetwork, open_plain_nursery
 from callboard.actors.brains import RuleBrain, ScriptedBrain, ScriptError as BrainScriptError
 from callboard.actors.emulators import (
     CallEnd,
@@ -87,7 +87,7 @@ def run_grok(
 
     async def main() -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async with trio.open_nursery() as nursery:
+            async with open_plain_nursery() as nursery:
                 bound = await nursery.start(emulator.run, TcpNetwork(), host, port)
                 print(f"listening on ws://{bound.authority}/v1/realtime", flush=True)
                 await signals.__anext__()

@@ -6,10 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from callboard import __version__
 
 from ._app import RouteError, UsageError
+
+if TYPE_CHECKING:
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,10 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-def _add_demo(commands: Commands, common: argparse.ArgumentParser) -> None:
+def _add_demo(commands: "Commands", common: argparse.ArgumentParser) -> None:
     demo = commands.add_parser(
         "demo",
         parents=[common],
@@ -96,7 +97,7 @@ def _run_demo(options: argparse.Namespace) -> int:
     return run_demo(options.out, speech=options.speech, plain=options.plain)
 
 
-def _add_serve(commands: Commands, common: argparse.ArgumentParser) -> None:
+def _add_serve(commands: "Commands", common: argparse.ArgumentParser) -> None:
     serve = commands.add_parser(
         "serve",
         parents=[common],
@@ -142,7 +143,7 @@ def _run_serve(options: argparse.Namespace) -> int:
     return run_server(settings)
 
 
-def _add_emulate(commands: Commands, common: argparse.ArgumentParser) -> None:
+def _add_emulate(commands: "Commands", common: argparse.ArgumentParser) -> None:
     emulate = commands.add_parser(
         "emulate",
         parents=[common],

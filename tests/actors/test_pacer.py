@@ -1,5 +1,7 @@
 """The timing wheel, in virtual time."""
 
+import itertools
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -20,7 +22,7 @@ async def test_function_is_called_every_20_ms_without_drift(clock: MockClock, nu
     handle.start()
     handle.start()
     await trio.sleep(10.001)
-    steps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert len(times) in {500, 501}
     assert max(abs(step - FRAME) for step in steps) < 1e-6
     assert abs(times[-1] - times[0] - FRAME * (len(times) - 1)) < 1e-6

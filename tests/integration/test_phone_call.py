@@ -12,9 +12,11 @@ from trio.testing import MockClock
 
 from callboard import grok
 from callboard.actors import (
+    Bound,
     Call,
     CallServer,
     ChildSpec,
+    Context,
     EndReason,
     Restart,
     Route,
@@ -82,7 +84,9 @@ class Office:
     calls: list[Call]
     agents: list[grok.VoiceAgentAPIClient]
 
-    async def phone(self, steps: Sequence[Step] = STEPS, *, faults: CarrierFaults | None = None) -> CallResult:
+    async def phone(
+        self, steps: Sequence[Step] = STEPS, *, faults: CarrierFaults | None = None
+    ) -> CallResult:
         return await self.carrier.call(ScriptedCaller(steps, ENGINES), faults=faults).run()
 
     def left(self) -> list[str]:
@@ -105,22 +109,20 @@ async def open_office(
             call, xai_api_key=KEY, base_url="ws://127.0.0.1:9000/v1/realtime", trace=tmp_path
         )
         agents.append(agent)
-        await agent.configure(instructions="You are a clinic's receptionist.", voice="eve", tools=[opening_hours])
+        await agent.configure(
+            instructions="You are a clinic's receptionist.", voice="eve", tools=[opening_hours]
+        )
         call.send_media_between(agent)
         await agent.say("Hello, this is the clinic.")
         await call.wait_ended()
 
     before = trio.lowlevel.current_statistics().tasks_living
     async with open_system(network=MemoryNetwork(), seed=5) as system:
-        await system.start(
-            ChildSpec(
-                name="grok",
-                run=lambda context, *, task_status: emulator.run(
-                    system.network, "127.0.0.1", 9000, task_status=task_status
-                ),
-                restart=Restart.TEMPORARY,
-            )
-        )
+
+        async def run_emulator(context: Context[None], /, *, task_status: trio.TaskStatus[Bound]) -> None:
+            await emulator.run(system.network, "127.0.0.1", 9000, task_status=task_status)
+
+        await system.start(ChildSpec[None, Bound](name="grok", run=run_emulator, restart=Restart.TEMPORARY))
         async with open_server(system, (Route(".*", scenario),), ServerOptions(port=8080)) as server:
             carrier = CarrierEmulator(system.network, server.media_url, seed=1)
             yield Office(system, server, carrier, calls, agents)
@@ -256,7 +258,9 @@ async def test_carrier_that_vanishes_ends_the_call_within_a_second_with_nothing_
         assert office.left() == []
 
 
-async def test_twenty_calls_at_once_do_not_notice_each_other(autojump_clock: MockClock, tmp_path: Path) -> None:
+async def test_twenty_calls_at_once_do_not_notice_each_other(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
     async with open_office(tmp_path) as office:
         callers = [ScriptedCaller(STEPS, ENGINES) for _ in range(20)]
         results = await office.carrier.place_calls(callers, interval=0.037)
@@ -265,7 +269,9 @@ async def test_twenty_calls_at_once_do_not_notice_each_other(autojump_clock: Moc
             assert result.measures().underruns == ()
         await trio.sleep(1)
         assert office.left() == []
-        for call, result in zip(office.calls, sorted(results, key=lambda one: one.started_at or 0), strict=True):
+        for call, result in zip(
+            office.calls, sorted(results, key=lambda one: one.started_at or 0), strict=True
+        ):
             samples, _ = read_wav(tmp_path / f"{call.id()}.wav")
             assert call.id() == result.call_sid
             assert len(samples) == result.carrier.frames_sent * 160
