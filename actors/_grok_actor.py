@@ -116,7 +116,9 @@ class GrokActor:
             _log.info("%s: %s", core.client.id(), self.statistics())
         if core.trace is not None:
             core.trace.note("statistics", attrs.asdict(self.statistics()))
-            core.trace.close()
+            if not self._connection.connected:
+                # Otherwise the end of the connection is still to come, and closes it.
+                core.close_trace()
 
     def statistics(self) -> GrokStatistics:
         """The client's counters."""

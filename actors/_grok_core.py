@@ -295,6 +295,8 @@ class GrokCore:
                 will_reconnect=event.will_reconnect,
             )
             self.publish(VoiceAgentAPIEvents.WebSocketError(client=self.client, data=data))
+        if self.closed:
+            self.close_trace()
         if event.was_open and self.on_close is not None:
             closed = WebSocketClosed(
                 client=self.client,
@@ -310,6 +312,11 @@ class GrokCore:
             say.error = error
             say.begun.set()
         self.says.clear()
+
+    def close_trace(self) -> None:
+        """Write the rest of the trace, if there is one."""
+        if self.trace is not None:
+            self.trace.close()
 
     def settled(self) -> None:
         """The client exists: events that nobody asks for from now on are not kept."""

@@ -277,10 +277,11 @@ def event_class(event: object) -> type[GrokEvent]:
         ValueError: There is no such event.
         TypeError: Neither a class nor a name.
     """
+    text = repr(event)[:80]
     if isinstance(event, type) and issubclass(event, GrokEvent):
         return event
     if not isinstance(event, str):
-        raise TypeError(f"expected an event class or its name, not {repr(event)[:80]}")
+        raise TypeError(f"expected an event class or its name, not {text}")
     found = _BY_NAME.get(event.removeprefix("Grok."))
     if found is None:
         near = difflib.get_close_matches(event, _BY_NAME, n=1)

@@ -86,12 +86,12 @@ def sort_tools(tools: Sequence[ToolLike]) -> tuple[list[AnyTool], list[object]]:
     declared: list[object] = []
     for given in tools:
         if isinstance(given, Mapping):
-            entry: Mapping[str, object] = given
-            declared.append(dict(entry))
+            # The cast is for pyright, which otherwise forgets what is in it.
+            declared.append(dict(cast("Mapping[str, object]", given)))  # type: ignore[redundant-cast]
         elif isinstance(given, (wire.WebSearch, wire.XSearch, wire.FileSearch, wire.Mcp, wire.FunctionTool)):
             declared.extend(cast("list[object]", wire.SessionConfig(tools=(given,)).to_wire()["tools"]))
         else:
-            made: AnyTool = given if isinstance(given, Tool) else tool(given)
+            made = cast("AnyTool", given if isinstance(given, Tool) else tool(given))
             own.append(made)
             declared.append(
                 {

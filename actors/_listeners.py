@@ -236,8 +236,6 @@ class Listeners(Generic[E]):
                 )
             self._lagging = True
             return 0
-        except trio.ClosedResourceError:
-            return 0
         self._lagging = False
         return len(listeners)
 
@@ -249,19 +247,35 @@ class Listeners(Generic[E]):
         A life that was killed has lost the calls of one event at most; the rest waits for the next life.
         """
         stop = context.stop_requested
+        waiting = trio.CancelScope()
         task_status.started()
         async with trio.open_nursery() as nursery:
 
-            async def close_when_asked() -> None:
+            async def stop_waiting() -> None:
                 await stop.wait()
-                self._queue.close()
+                waiting.cancel("asked to stop")
 
-            nursery.start_soon(close_when_asked)
-            async for event, listeners, registered in self._queue:
+            nursery.start_soon(stop_waiting)
+            while True:
+                item = None
+                try:
+                    item = self._queue.receive_nowait()
+                except trio.WouldBlock:
+                    if stop.is_set():
+                        # The queue stays open: there may be another life, with the same queue.
+                        break
+                    with trio.CancelScope() as waiting:
+                        item = await self._queue.receive()
+                if item is None:
+                    continue
+                event, listeners, registered = item
                 for listener in listeners:
-                    if not registered or listener in self._by_kind.get(type(event), ()):
+                    if not registered or self._listens(listener, type(event)):
                         await self._call(listener, event, context)
             nursery.cancel_scope.cancel(reason="the listeners are done")
+
+    def _listens(self, listener: Listener, kind: type[object]) -> bool:
+        return listener in self._by_kind.get(kind, ())
 
     async def _call(self, listener: Listener, event: object, context: Context[Any]) -> None:
         self._running = getattr(listener, "__qualname__", repr(listener))[:80]

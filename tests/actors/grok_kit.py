@@ -1,6 +1,7 @@
 """A Grok server whose every message a test chooses, and clients connected to it in memory."""
 
 import base64
+import functools
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from callboard import grok
 from callboard.actors._context import Context
-from callboard.actors._http import Request, Response, Upgrade, serve_http
+from callboard.actors._http import Bound, Request, Response, Upgrade, serve_http
 from callboard.actors._ports import Edge, Heard, MediaUnit
 from callboard.actors._scope import Scope, system_scope
 from callboard.actors._spec import ChildSpec, Restart
@@ -176,17 +177,16 @@ class Server:
             async def answer(request: Request) -> Response:
                 return Response(status=404)
 
-            bound = await nursery.start(
-                lambda task_status: serve_http(
-                    self.network,
-                    "127.0.0.1",
-                    8765,
-                    on_request=answer,
-                    on_upgrade=self._enter,
-                    max_message=64 * 2**20,
-                    task_status=task_status,
-                )
+            serve = functools.partial(
+                serve_http,
+                self.network,
+                "127.0.0.1",
+                8765,
+                on_request=answer,
+                on_upgrade=self._enter,
+                max_message=64 * 2**20,
             )
+            bound: Bound = await nursery.start(serve)
             self.url = f"ws://{bound.authority}"
             task_status.started()
 
@@ -342,9 +342,8 @@ async def open_rig(
 
 
 async def create(owner: Any, server: Server, **parameters: Any) -> grok.VoiceAgentAPIClient:
-    return await grok.create_voice_agent_api_client(
-        owner, **({"xai_api_key": KEY, "base_url": server.url} | parameters)
-    )
+    given: dict[str, Any] = {"xai_api_key": KEY, "base_url": server.url} | parameters
+    return await grok.create_voice_agent_api_client(owner, **given)
 
 
 async def run_in(system: System, name: str, body: Callable[[], Any]) -> None:

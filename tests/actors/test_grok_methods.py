@@ -16,53 +16,51 @@ Act = Callable[[grok.VoiceAgentAPIClient], None]
 USER = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
 
 
-@pytest.mark.parametrize(
-    ("act", "expected"),
-    [
-        (
-            lambda c: c.conversation_item_create(
-                {"type": "conversation.item.create", "event_id": "event_345", "item": USER}
-            ),
-            {"type": "conversation.item.create", "event_id": "event_345", "item": USER},
+METHODS: list[tuple[Act, dict[str, Any]]] = [
+    (
+        lambda c: c.conversation_item_create(
+            {"type": "conversation.item.create", "event_id": "event_345", "item": USER}
         ),
-        (
-            lambda c: c.conversation_item_create(
-                grok.ConversationItemCreate(
-                    item=grok.Message(role="user", content=(grok.ContentPart.input_text("Hello"),))
-                )
-            ),
-            {"type": "conversation.item.create", "item": USER},
+        {"type": "conversation.item.create", "event_id": "event_345", "item": USER},
+    ),
+    (
+        lambda c: c.conversation_item_create(
+            grok.ConversationItemCreate(
+                item=grok.Message(role="user", content=(grok.ContentPart.input_text("Hello"),))
+            )
         ),
-        (
-            lambda c: c.input_audio_buffer_clear({"type": "input_audio_buffer.clear"}),
-            {"type": "input_audio_buffer.clear"},
+        {"type": "conversation.item.create", "item": USER},
+    ),
+    (
+        lambda c: c.input_audio_buffer_clear({"type": "input_audio_buffer.clear"}),
+        {"type": "input_audio_buffer.clear"},
+    ),
+    (lambda c: c.input_audio_buffer_clear(), {"type": "input_audio_buffer.clear"}),
+    (lambda c: c.input_audio_buffer_commit(), {"type": "input_audio_buffer.commit"}),
+    (lambda c: c.response_create({"type": "response.create"}), {"type": "response.create"}),
+    (
+        lambda c: c.response_create({"response": {"instructions": "One sentence.", "new_field": 1}}),
+        {"type": "response.create", "response": {"instructions": "One sentence.", "new_field": 1}},
+    ),
+    (
+        lambda c: c.response_create(
+            grok.ResponseCreate(response=grok.ResponseOptions(modalities=("audio",)))
         ),
-        (lambda c: c.input_audio_buffer_clear(), {"type": "input_audio_buffer.clear"}),
-        (lambda c: c.input_audio_buffer_commit(), {"type": "input_audio_buffer.commit"}),
-        (lambda c: c.response_create({"type": "response.create"}), {"type": "response.create"}),
-        (
-            lambda c: c.response_create({"response": {"instructions": "One sentence.", "new_field": 1}}),
-            {"type": "response.create", "response": {"instructions": "One sentence.", "new_field": 1}},
-        ),
-        (
-            lambda c: c.response_create(
-                grok.ResponseCreate(response=grok.ResponseOptions(modalities=("audio",)))
-            ),
-            {"type": "response.create", "response": {"modalities": ["audio"]}},
-        ),
-        (lambda c: c.response_cancel(), {"type": "response.cancel"}),
-        (
-            lambda c: c.conversation_item_truncate(
-                {"item_id": "a1", "content_index": 0, "audio_end_ms": 1320}
-            ),
-            {"type": "conversation.item.truncate", "item_id": "a1", "content_index": 0, "audio_end_ms": 1320},
-        ),
-        (
-            lambda c: c.conversation_item_delete(grok.ConversationItemDelete(item_id="u1")),
-            {"type": "conversation.item.delete", "item_id": "u1"},
-        ),
-    ],
-)
+        {"type": "response.create", "response": {"modalities": ["audio"]}},
+    ),
+    (lambda c: c.response_cancel(), {"type": "response.cancel"}),
+    (
+        lambda c: c.conversation_item_truncate({"item_id": "a1", "content_index": 0, "audio_end_ms": 1320}),
+        {"type": "conversation.item.truncate", "item_id": "a1", "content_index": 0, "audio_end_ms": 1320},
+    ),
+    (
+        lambda c: c.conversation_item_delete(grok.ConversationItemDelete(item_id="u1")),
+        {"type": "conversation.item.delete", "item_id": "u1"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("act", "expected"), METHODS)
 async def test_method_sends_its_message(act: Act, expected: dict[str, Any], autojump_clock: object) -> None:
     async with open_rig() as rig:
         act(rig.client)

@@ -164,7 +164,18 @@ async def test_what_waits_is_still_called_at_a_polite_stop(autojump_clock: objec
         listeners.publish(Event())
         listeners.call(log.append, "last")
     assert len(log) == 2
-    assert listeners.publish(Event()) == 0
+
+
+async def test_another_life_goes_on_with_the_same_queue() -> None:
+    listeners: Listeners[Event] = Listeners("x")
+    log: list[Event] = []
+    listeners.add(Event, log.append)
+    for number in range(3):
+        async with calling(listeners):
+            listeners.publish(Event(number))
+            await settle()
+        listeners.publish(Event(number + 10))
+    assert [event.number for event in log] == [0, 10, 1, 11, 2]
 
 
 async def test_a_hung_listener_is_reported_and_what_is_lost_counted(
