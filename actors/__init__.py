@@ -13,7 +13,12 @@ Modules are private; what is meant for use is here. The layers, each built on th
 from ._backoff import Backoff as Backoff
 
 # Calls
-from ._call import Call as Call, NotSupportedByLeg as NotSupportedByLeg, Scenario as Scenario
+from ._call import (
+    Call as Call,
+    NotSupportedByLeg as NotSupportedByLeg,
+    Scenario as Scenario,
+    call_tree as call_tree,
+)
 from ._call_end import CallEnd as CallEnd, EndReason as EndReason, Party as Party
 from ._call_events import (
     CallEvent as CallEvent,
@@ -70,7 +75,7 @@ from ._spec import (
     Strategy as Strategy,
     SupervisorSpec as SupervisorSpec,
 )
-from ._supervisor import supervisor_child as supervisor_child
+from ._supervisor import Supervisor as Supervisor, supervisor_child as supervisor_child
 from ._switchboard import Refused as Refused, Route as Route, Switchboard as Switchboard
 from ._system import System as System, open_system as open_system
 

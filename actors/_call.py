@@ -17,7 +17,7 @@ from ._player import Player
 from ._ports import Edge, Heard, MediaUnit, next_generation, send_media_between, stop_media_between
 from ._recorder import CallRecorder
 from ._scope import SCOPE_CHILDREN, Scope
-from ._spec import AutoShutdown, ChildSpec, Restart, Strategy
+from ._spec import ActorFn, AutoShutdown, ChildSpec, Restart, Strategy
 from ._supervisor import supervisor_child
 from ._transcript import Transcript
 
@@ -32,6 +32,50 @@ ANSWER_TIMEOUT = 10.0
 
 class NotSupportedByLeg(Exception):
     """The wire of this call's leg has no way to do that."""
+
+
+async def _nothing(_context: "Context[Any]", /, *, task_status: trio.TaskStatus[None]) -> None:
+    task_status.started()
+
+
+def call_tree(
+    name: str = "call",
+    leg: ActorFn[Any, None] = _nothing,
+    scenario: ActorFn[Any, None] = _nothing,
+) -> ChildSpec[Any, Any]:
+    """The supervision tree of a call, as data.
+
+    Args:
+        name: The call's name under `calls`.
+        leg: The body of the leg.
+        scenario: The body of the scenario.
+    """
+    return supervisor_child(
+        name,
+        strategy=Strategy.REST_FOR_ONE,
+        auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
+        children=(
+            ChildSpec[Any, None](
+                name="leg",
+                run=leg,
+                restart=Restart.TEMPORARY,
+                significant=True,
+                grace=2.0,
+                doc="owns the carrier's socket; its end ends the call",
+            ),
+            *SCOPE_CHILDREN,
+            ChildSpec[Any, None](
+                name="scenario",
+                run=scenario,
+                restart=Restart.TEMPORARY,
+                significant=True,
+                grace=2.0,
+                doc="the user's function; its end ends the call",
+            ),
+        ),
+        restart=Restart.TEMPORARY,
+        doc="one phone call",
+    )
 
 
 class Call(MediaUnit):
@@ -268,32 +312,7 @@ class Call(MediaUnit):
 
     def child_spec(self) -> ChildSpec[Any, Any]:
         """The call as a child of `calls`: its supervision tree."""
-        return supervisor_child(
-            self.id(),
-            strategy=Strategy.REST_FOR_ONE,
-            auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
-            children=(
-                ChildSpec(
-                    name="leg",
-                    run=self.leg.run,
-                    restart=Restart.TEMPORARY,
-                    significant=True,
-                    grace=2.0,
-                    doc="owns the carrier's socket; its end ends the call",
-                ),
-                *SCOPE_CHILDREN,
-                ChildSpec(
-                    name="scenario",
-                    run=self._run_scenario,
-                    restart=Restart.TEMPORARY,
-                    significant=True,
-                    grace=2.0,
-                    doc="the user's function; its end ends the call",
-                ),
-            ),
-            restart=Restart.TEMPORARY,
-            doc="one phone call",
-        )
+        return call_tree(self.id(), self.leg.run, self._run_scenario)
 
     async def _run_scenario(
         self, context: "Context[object]", /, *, task_status: trio.TaskStatus[None]

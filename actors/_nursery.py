@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import trio
 
@@ -14,7 +15,9 @@ def only_error(group: BaseExceptionGroup[BaseException]) -> BaseException | None
     if len(group.exceptions) != 1:
         return None
     error = group.exceptions[0]
-    return only_error(error) if isinstance(error, BaseExceptionGroup) else error
+    if isinstance(error, BaseExceptionGroup):
+        return only_error(cast("BaseExceptionGroup[BaseException]", error))
+    return error
 
 
 @asynccontextmanager

@@ -1,5 +1,7 @@
 """Outbound audio of a leg, in virtual time, against a wire that plays at real time."""
 
+from typing import cast
+
 import attrs
 import pytest
 import trio
@@ -14,7 +16,7 @@ from callboard.media import ULAW_8K, AudioFrame
 class Wire:
     """Notes what is sent when, and sends marks back when they are played."""
 
-    log: list[tuple[float, str, object]] = attrs.field(factory=list)
+    log: list[tuple[float, str, object]] = attrs.field(factory=list[tuple[float, str, object]])
 
     def wire_audio(self, payload: bytes, generation: int) -> None:
         self.log.append((trio.current_time(), "audio", (len(payload), generation)))
@@ -27,9 +29,9 @@ class Wire:
 
     def sent(self, generation: int | None = None) -> int:
         return sum(
-            what[0]
-            for _, kind, what in self.log
-            if kind == "audio" and isinstance(what, tuple) and generation in {None, what[1]}
+            size
+            for size, of in (cast("tuple[int, int]", what) for _, kind, what in self.log if kind == "audio")
+            if generation in {None, of}
         )
 
     def kinds(self) -> list[str]:

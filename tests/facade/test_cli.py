@@ -17,11 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def usage(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The error text of a wrong command line."""
-    try:
-        code = main(arguments)
-    except SystemExit as exit:
-        code = exit.code
-    assert code == 2
+    assert main(arguments) == 2
     return capsys.readouterr().err
 
 

@@ -1,0 +1,41 @@
+"""What the documents say is what the code does."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from callboard._app import load_scenario
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_supervision_table_is_the_one_the_specifications_give() -> None:
+    script = ROOT / "docs" / "make_supervision_table.py"
+    assert subprocess.run([sys.executable, str(script), "--check"], check=False).returncode == 0
+
+
+def test_readme_scenario_is_the_example_and_loads() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    match = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert match is not None
+    shown = [line for line in match[1].splitlines() if line.strip()]
+    example = (ROOT / "examples" / "reception.py").read_text(encoding="utf-8")
+    held = [line for line in example.splitlines() if line.strip() and '"""A' not in line]
+    assert shown == held
+    assert load_scenario(str(ROOT / "examples" / "reception.py")).__name__ == "reception"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples_import_without_doing_anything(path: Path) -> None:
+    runpy.run_path(str(path), run_name="example")
+
+
+def test_readme_names_commands_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^\$ make ([a-z]+)", readme, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
