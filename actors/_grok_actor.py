@@ -18,6 +18,7 @@ import trio
 from callboard.protocols import grok as wire
 
 from ._context import Context
+from ._errors import ActorGone
 from ._exit import Exit, ExitKind
 from ._grok_core import GrokCore
 from ._grok_statistics import GrokStatistics
@@ -69,9 +70,15 @@ class GrokActor:
                     self._child("listeners", core.client.listeners.run, "calls the user's functions")
                 )
                 await context.spawn(self._child("timer", core.playback.run_timer, "ends stretches of audio"))
-                connection = await context.spawn(self._connection.child_spec())
-                task_status.started()
-                exit = await connection.wait_stopped()
+                try:
+                    connection = await context.spawn(self._connection.child_spec())
+                except ActorGone as gone:
+                    # Over before it had begun: there is no credential, say.
+                    task_status.started()
+                    exit = gone.exit
+                else:
+                    task_status.started()
+                    exit = await connection.wait_stopped()
                 failure = self._failure(exit)
                 over = True
                 nursery.cancel_scope.cancel(reason="the connection is over")

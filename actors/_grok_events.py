@@ -107,7 +107,10 @@ class Events:
 
 
 class VoiceAgentAPIEvents:
-    """What the server says, and what becomes of the connection to it."""
+    """What the server says, and what becomes of the connection to it.
+
+    Audio is no event: it goes where `send_media_to` sends it. Errors that only tell of a lost race are left out.
+    """
 
     class Unknown(ServerMessage[wire.Unknown]):
         """A message this version has no class for."""

@@ -136,11 +136,13 @@ async def create_voice_agent_api_client(
             raise ProviderFailed(
                 ProviderFailure.TIMEOUT, f"the provider was not ready within {connect_timeout:g} s{why}"
             )
-    except BaseException as error:
+    except Exception:
         client.close()
-        if isinstance(error, Exception):
-            # A cancelled call cannot wait; the rest ends by itself.
-            await client.wait_closed()
+        await client.wait_closed()
+        raise
+    except BaseException:
+        # A cancelled call cannot wait; the rest ends by itself.
+        client.close()
         raise
     core.settled()
     return client

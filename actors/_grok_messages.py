@@ -32,6 +32,7 @@ class GrokMessages:
         self._tools = core.tools
         self._last_item: dict[str, str] = {}
         self._handlers: dict[type, Handler] = {
+            wire.SessionCreated: lambda event: core.session.greeted(event.session),
             wire.ConversationCreated: self._on_conversation_created,
             wire.SessionUpdated: core.session_updated,
             wire.ConversationItemAdded: self._on_item,

@@ -105,6 +105,7 @@ class GrokSession:
         self._new_id = new_id
         self._accepted: Json = {}
         self._pending: deque[PendingUpdate] = deque()
+        self._greeted_vad = False
         self.input_format = PCM16_24K
         """What audio to send."""
         self.output_format = PCM16_24K
@@ -127,7 +128,9 @@ class GrokSession:
     @property
     def server_vad(self) -> bool:
         """Whether the server decides when the caller's turn is over."""
-        return dig(self.config, "turn_detection", "type") == _SERVER_VAD
+        asked = dig(self.config, "turn_detection")
+        # A saved agent comes with a configuration of its own, which only the server's greeting tells.
+        return dig(asked, "type") == _SERVER_VAD if asked is not None else self._greeted_vad
 
     def function_names(self) -> set[str]:
         """The functions the model was told of, in either spelling."""
@@ -205,6 +208,10 @@ class GrokSession:
         opening = PendingUpdate(event_id=event_id, session=config, blocks=True, opening=True, covers=waiting)
         self._pending.append(opening)
         return wire.SessionUpdate(session=config, event_id=event_id)
+
+    def greeted(self, echo: Mapping[str, object]) -> None:
+        """A `session.created` came."""
+        self._greeted_vad = dig(echo, "turn_detection", "type") == _SERVER_VAD
 
     def accepted(self, echo: Mapping[str, object]) -> None:
         """A `session.updated` came.

@@ -14,6 +14,9 @@ from callboard.protocols import grok as wire
 from ._tools import ToolOutcome, ToolResult, ToolRunner, error_output
 from ._tools_schema import AnyTool, ToolContext
 
+# Calls kept until the server confirms their answers.
+REMEMBERED = 256
+
 
 class ToolWire(Protocol):
     """What the calls need of their client."""
@@ -114,6 +117,10 @@ class GrokToolCalls:
         group = self._groups.setdefault(response_id, _Group(response_id))
         group.pending.add(call_id)
         self._calls[call_id] = _Call(call_id, name, arguments, group)
+        if len(self._calls) > REMEMBERED:
+            # Of a server that never confirms an answer, the oldest.
+            for known in [known for known, call in self._calls.items() if call.output is not None][:1]:
+                del self._calls[known]
         return group
 
     def response_created(self) -> None:

@@ -126,7 +126,7 @@ class GrokTranscript:
             self._settle_cuts()
             self._caller[item_id] = _CallerLine(self._transcript.reserve(), now)
             while len(self._caller) > REMEMBERED:
-                self._caller.popitem(last=False)
+                self._finish_caller(self._caller.popitem(last=False)[1])
 
     def caller_text(self, item_id: str, text: str, now: float, *, completed: bool) -> None:
         """The whole text of a turn so far."""

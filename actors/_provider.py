@@ -22,7 +22,7 @@ from ._context import Context
 from ._nursery import open_plain_nursery
 from ._provider_errors import ConnectionLost, ProviderFailed
 from ._provider_outbox import Outbox
-from ._provider_port import Connected, Disconnected, In, Out, ProviderAdapter, ProviderClient
+from ._provider_port import Connected, ConnectRequest, Disconnected, In, Out, ProviderAdapter, ProviderClient
 from ._ref import SupervisorRef
 from ._spec import AutoShutdown, ChildSpec, Restart, RestartIntensity, Strategy
 from ._supervisor import supervisor_child
@@ -154,8 +154,10 @@ class ProviderConnection(Generic[Out, In]):
         if self._closing:
             return
         self.attempts += 1
+        request = await self._connect_request(context)
+        if request is None:
+            return
         try:
-            request = await self._adapter.connect_request()
             async with open_websocket(
                 context.system.network,
                 request.url,
@@ -166,10 +168,6 @@ class ProviderConnection(Generic[Out, In]):
                 new_id=lambda: f"{context.system.rng.getrandbits(64):016x}",
             ) as socket:
                 closed = await self._serve(socket, request.url)
-        except ProviderFailed as failed:
-            # From `connect_request`: there is no credential.
-            self.failure = failed
-            return
         except DialFailed as error:
             text = self._redactor.text(str(error))
             reason = self._adapter.is_permanent(error)
@@ -191,6 +189,29 @@ class ProviderConnection(Generic[Out, In]):
             return
         if not self._closing:
             raise ConnectionLost(closed)
+
+    async def _connect_request(self, context: Context[Any]) -> ConnectRequest | None:
+        try:
+            return await self._adapter.connect_request()
+        except ProviderFailed as failed:
+            self.failure = failed
+            return None
+        except Exception as error:  # noqa: BLE001
+            # From the user's function. Fetching a credential may fail for a while, like any request; its error is
+            # not ours to show, for it may quote one.
+            text = f"the function for the key failed ({type(error).__name__})"
+            context.log.warning(text)
+            self._lost(
+                Disconnected(
+                    code=NOT_CONNECTED,
+                    reason=text,
+                    was_clean=False,
+                    was_open=False,
+                    web_socket_id="",
+                    will_reconnect=not self._closing,
+                )
+            )
+            raise ConnectionLost(text) from None
 
     async def _serve(self, socket: WebSocket, url: str) -> str:
         """Read until the socket is closed; returns why, in words."""
@@ -297,10 +318,12 @@ class ProviderConnection(Generic[Out, In]):
         task_status.started()
         outbox = self._outbox
         while True:
-            await self._have_socket.wait()
-            socket = self._socket
+            # Not waiting where there is nothing to wait for: this runs 50 times a second.
+            if self._socket is None:
+                await self._have_socket.wait()
             await outbox.wait()
-            if socket is None or socket is not self._socket:
+            socket = self._socket
+            if socket is None:
                 continue
             command = outbox.command()
             message = self._adapter.audio_out(outbox.take_audio()) if command is None else command

@@ -475,6 +475,39 @@ async def test_a_key_can_be_rotated(autojump_clock: object) -> None:
         assert rig.peer.request.header("authorization") == "Bearer second-key-2"
 
 
+async def test_a_function_that_gives_no_key_is_final(autojump_clock: object) -> None:
+    async with open_server() as (system, server):
+        with pytest.raises(grok.ProviderFailed, match="gave no key") as caught:
+            await create(system, server, xai_api_key=lambda: " ")
+        assert caught.value.reason is grok.ProviderFailure.MISSING_KEY
+        providers = system.lookup("clients/providers")
+        assert providers is not None
+        assert providers.statistics().restarts == 0
+
+
+async def test_a_function_that_fails_to_give_a_key_is_asked_again(
+    autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers: list[str] = []
+
+    def key() -> str:
+        answers.append("asked")
+        if len(answers) < 3:
+            raise OSError(f"cannot fetch {KEY}")
+        return KEY
+
+    async with open_rig(xai_api_key=key) as rig:
+        assert rig.client.statistics().attempts == 3
+        assert "the function for the key failed (OSError)" in caplog.text
+        assert KEY not in caplog.text
+
+
+async def test_a_key_no_header_can_carry_is_refused(autojump_clock: object) -> None:
+    async with open_server() as (system, server):
+        with pytest.raises(grok.ProviderFailed, match="characters no key has"):
+            await create(system, server, xai_api_key="kéy\r\nX-Evil: 1")
+
+
 async def test_a_missing_key_is_a_clear_error(
     autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

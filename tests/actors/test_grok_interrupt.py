@@ -194,6 +194,19 @@ async def test_speech_does_not_interrupt_where_it_should_not(
         assert rig.ear.flushed == []
 
 
+async def test_turns_of_a_saved_agent_are_known_from_the_greeting(autojump_clock: object) -> None:
+    async with open_rig() as rig:
+        await rig.peer.send("session.created", session={"turn_detection": {"type": "server_vad"}})
+        await rig.peer.begin()
+        await rig.peer.audio(5.0, rate=48000)
+        await settle()
+        await trio.sleep(1.0)
+        await rig.peer.speech_started()
+        assert (await rig.peer.next("conversation.item.truncate"))["audio_end_ms"] == pytest.approx(
+            1000, abs=2
+        )
+
+
 async def test_barge_in_can_be_switched_off(autojump_clock: object) -> None:
     async with open_rig(barge_in=False) as rig:
         await playing(rig, 5.0, after=1.0)
