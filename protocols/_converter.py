@@ -57,6 +57,26 @@ def _depth(value: object) -> int:
     return depth
 
 
+def _brackets(message: str | bytes) -> int:
+    """Return how many opening brackets there are, or some number above ``MAX_DEPTH`` if they are more.
+
+    Hops from one to the next: on half a second of base64 ``count`` takes twice as long as the JSON decoder.
+    """
+    n_found = 0
+    for bracket in "{[":
+        at = -1
+        while n_found <= MAX_DEPTH:
+            at = (
+                message.find(bracket, at + 1)
+                if isinstance(message, str)
+                else message.find(ord(bracket), at + 1)
+            )
+            if at < 0:
+                break
+            n_found += 1
+    return n_found
+
+
 def load_object(message: str | bytes, *, max_octets: int) -> dict[str, object]:
     """Parse one message that must be a JSON object.
 
@@ -80,12 +100,7 @@ def load_object(message: str | bytes, *, max_octets: int) -> dict[str, object]:
     if not is_object(value):
         raise RemoteWireError(f"message is {clip(value)}, expected a JSON object")
     # Brackets inside strings only make this look deeper than it is, so the exact walk is the rare case.
-    brackets = (
-        message.count("{") + message.count("[")
-        if isinstance(message, str)
-        else message.count(b"{") + message.count(b"[")
-    )
-    if brackets > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+    if _brackets(message) > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise RemoteWireError(f"message nests more than {MAX_DEPTH} levels")
     return value
 

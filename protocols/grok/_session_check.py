@@ -1,6 +1,6 @@
 """Rules about a session's settings that types cannot say: ranges, lists of values, filters that exclude each other.
 
-Deliberately few. The server ignores far more than it refuses: unknown voices, models, language hints and fields.
+Deliberately few. The server ignores far more than it refuses: unknown voices, models, languages and fields.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import datetime
 from typing import Final
 
 from .._errors import RemoteWireError, clip
-from ._session import AudioFormatConfig, SessionConfig, TurnDetection
+from ._session import AudioFormatConfig, SessionConfig, Transcription, TurnDetection
 from ._tools import FunctionTool, Mcp, Tool, WebSearch, XSearch
 
 __all__ = ["CODECS", "PCM_RATES_HZ", "check_session"]
@@ -23,6 +23,10 @@ CODECS: Final = frozenset({"audio/pcm", *_FIXED_RATES})
 """The codecs of the wire."""
 
 _TRANSPORTS = frozenset({"json", "binary"})
+_MAX_KEYTERMS = 100
+_MAX_KEYTERM_LENGTH = 50
+# Languages whose varieties differ too much for one hint; any other tag is taken, or silently ignored.
+_NEED_REGION = frozenset({"es", "pt"})
 _MAX_DOMAINS = 5
 _MAX_HANDLES = 20
 
@@ -65,6 +69,24 @@ def _check_format(given: AudioFormatConfig | None, path: str) -> None:
 def _check_transport(given: str | None, path: str) -> None:
     if given is not None and given not in _TRANSPORTS:
         raise _refuse(path, f"got {clip(given)}, expected json or binary")
+
+
+def _check_transcription(given: Transcription | None, path: str) -> None:
+    if given is None:
+        return
+    if given.language_hint is not None and given.language_hint.lower() in _NEED_REGION:
+        raise _refuse(
+            f"{path}.language_hint", f"got {clip(given.language_hint)}, expected a region too, as in es-MX"
+        )
+    terms = given.keyterms or ()
+    if len(terms) > _MAX_KEYTERMS:
+        raise _refuse(f"{path}.keyterms", f"has {len(terms)} entries, expected at most {_MAX_KEYTERMS}")
+    for index, term in enumerate(terms):
+        if len(term) > _MAX_KEYTERM_LENGTH:
+            raise _refuse(
+                f"{path}.keyterms[{index}]",
+                f"got {clip(term)}, expected at most {_MAX_KEYTERM_LENGTH} characters",
+            )
 
 
 def _check_filter(
@@ -128,6 +150,7 @@ def check_session(config: SessionConfig, *, path: str = "session") -> None:
     if audio is not None and audio.input is not None:
         _check_format(audio.input.format, f"{path}.audio.input.format")
         _check_transport(audio.input.transport, f"{path}.audio.input.transport")
+        _check_transcription(audio.input.transcription, f"{path}.audio.input.transcription")
     if audio is not None and audio.output is not None:
         _check_format(audio.output.format, f"{path}.audio.output.format")
         _check_transport(audio.output.transport, f"{path}.audio.output.transport")

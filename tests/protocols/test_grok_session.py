@@ -160,6 +160,22 @@ def test_unknown_fields_are_kept_at_the_root() -> None:
             {"audio": {"input": {"transcription": {"keyterms": ["a", 1]}}}},
             "audio.input.transcription.keyterms[1]",
         ),
+        (
+            {"audio": {"input": {"transcription": {"keyterms": ["a"] * 101}}}},
+            "audio.input.transcription.keyterms",
+        ),
+        (
+            {"audio": {"input": {"transcription": {"keyterms": ["a", "k" * 51]}}}},
+            "audio.input.transcription.keyterms[1]",
+        ),
+        (
+            {"audio": {"input": {"transcription": {"language_hint": "es"}}}},
+            "audio.input.transcription.language_hint",
+        ),
+        (
+            {"audio": {"input": {"transcription": {"language_hint": "PT"}}}},
+            "audio.input.transcription.language_hint",
+        ),
         ({"turn_detection": "server_vad"}, "turn_detection"),
         ({"turn_detection": {"type": "semantic_vad"}}, "turn_detection.type"),
         ({"turn_detection": {"threshold": 0.95}}, "turn_detection.threshold"),
@@ -214,7 +230,9 @@ def test_what_is_refused_names_its_field(session: dict[str, object], path: str) 
         {"voice": "aria"},
         {"model": "gpt-realtime"},
         {"reasoning": {"effort": "low"}},
-        {"audio": {"input": {"transcription": {"language_hint": "es"}}}},
+        {"audio": {"input": {"transcription": {"language_hint": "es-MX"}}}},
+        {"audio": {"input": {"transcription": {"language_hint": "xx"}}}},
+        {"audio": {"input": {"transcription": {"keyterms": ["k" * 50] * 100}}}},
         {"audio": {"output": {"speed": 1}}},
         {"audio": {"output": {"speed": 0.7}}},
         {"turn_detection": {"threshold": 0.9}},
