@@ -57,5 +57,16 @@ from ._carrier_result import (
     CallResult as CallResult,
     CarrierStatistics as CarrierStatistics,
 )
-from ._grok_options import GrokEmulatorOptions as GrokEmulatorOptions
-from ._grok_server import GrokEmulator as GrokEmulator
+from ._grok_options import (
+    Greeting as Greeting,
+    GrokEmulatorOptions as GrokEmulatorOptions,
+    GrokFault as GrokFault,
+    GrokFaultAction as GrokFaultAction,
+    TextModality as TextModality,
+    Transcripts as Transcripts,
+    UserItem as UserItem,
+)
+from ._grok_server import (
+    GrokEmulator as GrokEmulator,
+    GrokEmulatorStatistics as GrokEmulatorStatistics,
+)

@@ -31,8 +31,9 @@ _LOOK_BACK = 1.0
 # The wire's thresholds (0.1 to 0.9, default 0.85) on the scale of a detector's probability, where 0.5 is
 # the point of equal error.
 _THRESHOLD_SCALE = 0.6
-# Speech this long begins a turn, seconds: four frames of 16 ms. A shorter one would answer to a click.
-_ONSET = 0.06
+# Speech this long begins a turn, seconds: three frames of 16 ms. A caller who interrupts hears the agent stop
+# within a tenth of a second then, and a click is still no speech.
+_ONSET = 0.048
 # Kept of what came before a turn, milliseconds: detectors notice speech late, whatever the padding asked for.
 _LEAD = 300
 # Partial transcripts from tones are sent this often at most, milliseconds of audio.

@@ -46,11 +46,11 @@ class TextModality(enum.Enum):
     HONOURED = "honoured"
 
 
-class FaultAction(enum.Enum):
+class GrokFaultAction(enum.Enum):
     """What happens in place of, or beside, an event that was about to be sent."""
 
     ERROR = "error"
-    """An `error` event of `Fault.error_type` goes out first."""
+    """An `error` event of `GrokFault.error_type` goes out first."""
     DROP = "drop"
     """The event is swallowed."""
     DUPLICATE = "duplicate"
@@ -58,18 +58,18 @@ class FaultAction(enum.Enum):
     GARBAGE = "garbage"
     """A text message that is not JSON goes out first."""
     STALL = "stall"
-    """Nothing is sent for `Fault.seconds`."""
+    """Nothing is sent for `GrokFault.seconds`."""
     CLOSE = "close"
-    """The socket is closed with `Fault.code`."""
+    """The socket is closed with `GrokFault.code`."""
     ABORT = "abort"
     """The stream under the socket is cut without a closing handshake; the client sees 1006."""
 
 
 @attrs.frozen(kw_only=True)
-class Fault:
+class GrokFault:
     """One thing that goes wrong, at a chosen point of a connection."""
 
-    action: FaultAction
+    action: GrokFaultAction
     event: str = "*"
     """The type of the server event it strikes at (`*` is any, binary audio included)."""
     nth: int = 1
@@ -175,7 +175,7 @@ class GrokEmulatorOptions:
     """Makes every id repeatable; None takes fresh ones."""
     unix_time: Callable[[], float] = attrs.field(default=time.time, repr=False)
     """The wall clock that time stamps on the wire come from."""
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[GrokFault, ...] = ()
 
     @property
     def observed(self) -> bool:

@@ -9,7 +9,7 @@ import trio
 from callboard.actors._websocket import WebSocket
 from callboard.protocols import grok
 
-from ._grok_options import Fault, FaultAction, GrokEmulatorOptions
+from ._grok_options import GrokEmulatorOptions, GrokFault, GrokFaultAction
 
 # Events waiting for the socket. Small on purpose: what waits here can no longer be cancelled, and a chunk
 # of audio is half a second.
@@ -77,7 +77,7 @@ class Outlet:
     async def _write(self, event: Outgoing) -> None:
         await self._socket.send(grok.encode(event, profile=self._profile))
 
-    def _due(self, event: Outgoing) -> list[Fault]:
+    def _due(self, event: Outgoing) -> list[GrokFault]:
         if not self._faults:
             return []
         kind = "binary" if isinstance(event, grok.BinaryAudio) else event.type
@@ -89,24 +89,24 @@ class Outlet:
             if fault.event in {"*", kind} and fault.nth in {0, self._counts[fault.event]}
         ]
 
-    async def _strike(self, fault: Fault, event: Outgoing) -> bool:
+    async def _strike(self, fault: GrokFault, event: Outgoing) -> bool:
         """Do what the fault says; True where the event itself is not to be sent any more."""
         _log.info("fault injected: %s", fault.action.value)
         match fault.action:
-            case FaultAction.ERROR:
+            case GrokFaultAction.ERROR:
                 detail = grok.ErrorDetail(type=fault.error_type, code=fault.error_type, message=fault.message)
                 await self._write(grok.ErrorEvent(error=detail))
-            case FaultAction.DROP:
+            case GrokFaultAction.DROP:
                 return True
-            case FaultAction.DUPLICATE:
+            case GrokFaultAction.DUPLICATE:
                 await self._write(event)
-            case FaultAction.GARBAGE:
+            case GrokFaultAction.GARBAGE:
                 await self._socket.send(json.dumps({"type": "response.created"})[:-3])
-            case FaultAction.STALL:
+            case GrokFaultAction.STALL:
                 await trio.sleep(fault.seconds)
-            case FaultAction.CLOSE:
+            case GrokFaultAction.CLOSE:
                 await self._socket.aclose(fault.code, fault.message)
-            case FaultAction.ABORT:
+            case GrokFaultAction.ABORT:
                 await abort(self._socket)
         return False
 

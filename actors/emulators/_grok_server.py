@@ -71,6 +71,7 @@ class GrokEmulator:
         self._limiter = trio.CapacityLimiter(SPEECH_THREADS)
         self._sockets: dict[int, WebSocket] = {}
         self._live: dict[str, Parts] = {}
+        self._to_refuse: list[int] = []
         self._n_entered = 0
         self._n_accepted = 0
         self._n_refused = 0
@@ -128,6 +129,10 @@ class GrokEmulator:
             await abort(socket)
         return len(sockets)
 
+    def refuse_next(self, count: int, status: int = 503) -> None:
+        """Refuse the next `count` handshakes with an HTTP status, whatever their credentials."""
+        self._to_refuse = [status] * count
+
     # --- plain HTTP
 
     async def _answer(self, request: Request) -> Response:
@@ -152,6 +157,10 @@ class GrokEmulator:
         request = upgrade.request
         if request.path != REALTIME_PATH:
             await self._refuse(upgrade, refusal(404, f"No such path: {request.path[:80]}", "Not found"))
+            return
+        if self._to_refuse:
+            status = self._to_refuse.pop()
+            await self._refuse(upgrade, refusal(status, "The service is not available", "Unavailable"))
             return
         entry = self._door.admit(request, upgrade.subprotocols)
         if isinstance(entry, Response):

@@ -213,6 +213,5 @@ def pick(message: Mapping[str, object], path: str) -> object:
         if isinstance(value, list):
             value = cast("list[object]", value)[int(name)]
         else:
-            assert isinstance(value, dict), (name, value)
             value = cast("Message", value)[name]
     return value

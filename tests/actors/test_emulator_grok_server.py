@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from callboard.actors._websocket import DialFailed, SocketClosed
-from callboard.actors.emulators._grok_options import Fault, FaultAction, GrokEmulatorOptions
+from callboard.actors.emulators._grok_options import GrokEmulatorOptions, GrokFault, GrokFaultAction
 from tests.actors.emulator_grok_kit import Message, Rig, Rules, only, pick, running, say, types
 from tests.actors.memory_network import MemoryNetwork
 
@@ -174,6 +174,14 @@ async def test_concurrency_limit(autojump_clock: trio.abc.Clock) -> None:
             assert rig.emulator.statistics().accepted == 3
 
 
+async def test_handshakes_can_be_refused_for_a_while(autojump_clock: trio.abc.Clock) -> None:
+    async with running() as rig:
+        rig.emulator.refuse_next(2, 502)
+        assert [(await refused(rig))[0] for _ in range(2)] == [502, 502]
+        async with rig.client():
+            pass
+
+
 # --- hostile peers
 
 
@@ -244,12 +252,12 @@ async def test_dropped_connections_see_1006(autojump_clock: trio.abc.Clock) -> N
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
-        (Fault(action=FaultAction.ABORT, event="response.output_audio.delta", nth=2), 1006),
-        (Fault(action=FaultAction.CLOSE, event="response.created", code=1011, message="boom"), 1011),
+        (GrokFault(action=GrokFaultAction.ABORT, event="response.output_audio.delta", nth=2), 1006),
+        (GrokFault(action=GrokFaultAction.CLOSE, event="response.created", code=1011, message="boom"), 1011),
     ],
 )
 async def test_fault_that_ends_the_connection(
-    autojump_clock: trio.abc.Clock, fault: Fault, code: int
+    autojump_clock: trio.abc.Clock, fault: GrokFault, code: int
 ) -> None:
     async with running(Rules({"go": [say("word " * 100)]}), faults=(fault,)) as rig, rig.client() as client:
         with pytest.raises(SocketClosed) as closed:
@@ -260,12 +268,15 @@ async def test_fault_that_ends_the_connection(
 
 async def test_faults_that_disturb(autojump_clock: trio.abc.Clock) -> None:
     faults = (
-        Fault(
-            action=FaultAction.ERROR, event="response.created", error_type="internal_error", message="Oops"
+        GrokFault(
+            action=GrokFaultAction.ERROR,
+            event="response.created",
+            error_type="internal_error",
+            message="Oops",
         ),
-        Fault(action=FaultAction.DROP, event="response.output_audio.done"),
-        Fault(action=FaultAction.DUPLICATE, event="response.output_item.done"),
-        Fault(action=FaultAction.STALL, event="response.done", seconds=5.0),
+        GrokFault(action=GrokFaultAction.DROP, event="response.output_audio.done"),
+        GrokFault(action=GrokFaultAction.DUPLICATE, event="response.output_item.done"),
+        GrokFault(action=GrokFaultAction.STALL, event="response.done", seconds=5.0),
     )
     async with running(faults=faults) as rig, rig.client() as client:
         messages = await client.ask("hi")
@@ -280,7 +291,7 @@ async def test_faults_that_disturb(autojump_clock: trio.abc.Clock) -> None:
 
 
 async def test_fault_on_one_connection_only_and_garbage(autojump_clock: trio.abc.Clock) -> None:
-    fault = Fault(action=FaultAction.GARBAGE, event="response.created", connection=2)
+    fault = GrokFault(action=GrokFaultAction.GARBAGE, event="response.created", connection=2)
     async with running(faults=(fault,)) as rig, rig.client() as one, rig.client() as two:
         assert types(await one.ask("hi"))[-1] == "response.done"
         await two.send("response.create")
