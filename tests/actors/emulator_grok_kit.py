@@ -210,8 +210,6 @@ def pick(message: Mapping[str, object], path: str) -> object:
     """The value at `a.b.0.c`."""
     value: object = message
     for name in path.split("."):
-        if isinstance(value, list):
-            value = cast("list[object]", value)[int(name)]
-        else:
-            value = cast("Message", value)[name]
+        by_index = isinstance(value, list)
+        value = cast("list[object]", value)[int(name)] if by_index else cast("Message", value)[name]
     return value
