@@ -15,9 +15,7 @@ def virtual_time() -> bool:
     return isinstance(trio.lowlevel.current_clock(), MockClock)
 
 
-async def run_blocking(
-    fn: Callable[[*Ts], T], *args: *Ts, limiter: trio.CapacityLimiter | None = None
-) -> T:
+async def run_blocking(fn: Callable[[*Ts], T], *args: *Ts, limiter: trio.CapacityLimiter | None = None) -> T:
     """Run a function that blocks.
 
     Args:

@@ -5,6 +5,7 @@
     Exception
     ├─ trio.BrokenResourceError
     │   └─ ActorGone            sending to, or starting, an actor that has ended
+    ├─ OrdinaryFailure          a base class: logged without a traceback
     ├─ MailboxFull              a channel with the FAIL policy is full
     ├─ NameTaken                the path already belongs to a living actor
     ├─ RestartsExhausted        a supervisor gave up
@@ -28,6 +29,10 @@ class ActorGone(trio.BrokenResourceError):
         super().__init__(f"the actor {path!r} has ended ({exit})")
         self.path = path
         self.exit = exit
+
+
+class OrdinaryFailure(Exception):
+    """A failure that is part of life, such as a lost connection: its crash is logged in one line."""
 
 
 class MailboxFull(Exception):

@@ -4,7 +4,7 @@ import inspect
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from callboard.protocols import grok as wire
 
@@ -102,9 +102,7 @@ class GrokAdapter:
         self._key: KeySource = key
         # The newest last; an older one may still be in an error text.
         self._seen: list[str] = [key] if isinstance(key, str) else []
-        parts = urlsplit(url)
-        query = [(name, value) for name, value in parse_qsl(parts.query) if name != "model"]
-        self.url = urlunsplit(parts._replace(query=urlencode([("model", model), *query])))
+        self.url = wire.build_url(url, model=model)
 
     def __repr__(self) -> str:
         return f"<GrokAdapter {self.model!r}>"

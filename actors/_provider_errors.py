@@ -13,6 +13,8 @@ A full outbox raises `MailboxFull`.
 
 import enum
 
+from ._errors import OrdinaryFailure
+
 
 class ProviderFailure(enum.Enum):
     """Why a client is over."""
@@ -67,5 +69,5 @@ class RequestRefused(Exception):
         self.param = param
 
 
-class ConnectionLost(Exception):
+class ConnectionLost(OrdinaryFailure):
     """A connection ended; the supervisor starts another."""

@@ -26,6 +26,7 @@ UNITS = supervisor_child(
 PROVIDERS = supervisor_child(
     "providers",
     strategy=Strategy.ONE_FOR_ONE,
+    intensity=RestartIntensity(restarts=20, period=5.0),
     restart=Restart.PERMANENT,
     doc="one crash group for each provider client; a death is a pause, not a hang-up",
 )

@@ -11,7 +11,7 @@ from ._backoff import Backoff
 from ._cell import Cell
 from ._channel import Overflow
 from ._context import Context, path_logger
-from ._errors import NameTaken, RestartsExhausted
+from ._errors import NameTaken, OrdinaryFailure, RestartsExhausted
 from ._exit import Exit, ExitKind
 from ._ref import ActorRef, SupervisorRef, start_cell
 from ._spec import AutoShutdown, ChildSpec, Restart, RestartIntensity, Strategy, SupervisorSpec
@@ -112,7 +112,11 @@ class Engine:
             )
         if exit.kind is ExitKind.CRASHED:
             self.log.warning(
-                "%r %s%s", spec.name, exit, ", will be restarted" if again else "", exc_info=exit.error
+                "%r %s%s",
+                spec.name,
+                exit,
+                ", will be restarted" if again else "",
+                exc_info=None if isinstance(exit.error, OrdinaryFailure) else exit.error,
             )
         if not again:
             self._bury(cell, exit)

@@ -9,6 +9,7 @@ lives and dies with the socket may send: others hand their messages to that task
 """
 
 import enum
+import logging
 import math
 import ssl
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -35,6 +36,9 @@ CLOSE_TIMEOUT = 1.0
 # the close frame, and no more.
 GOODBYE_TIMEOUT = 0.05
 RECEIVE_OCTETS = 65536
+
+# At DEBUG the library logs close reasons as they came, and a peer may put our key into one.
+logging.getLogger("trio-websocket").setLevel(logging.INFO)
 
 HTTP_CLIENT_ERROR = range(400, 500)
 # Client errors that time may cure: request timeout, too early, too many requests.

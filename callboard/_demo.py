@@ -46,7 +46,7 @@ from ._emulate import SpeechKind, load_engines
 from ._reception import converse
 
 QUESTION = "Good morning. Could you tell me whether the clinic is open on Saturday?"
-INTERRUPTION = "Sorry, I meant Thursday. Are you open on Thursday?"
+INTERRUPTION = "Wait, I meant Thursday. Are you open on Thursday?"
 FILES = ("recording.wav", "transcript.jsonl", "trace.jsonl", "caller-heard.wav")
 GOODBYE = "Thank you very much, goodbye."
 

@@ -41,7 +41,7 @@ CALLER: tuple[Step, ...] = (
     WaitForAgent(timeout=20.0),
     WaitForSilence(0.7),
     Say("Good morning. Are you open on Saturday?"),
-    InterruptAfter(0.6, "Sorry, I meant Thursday."),
+    InterruptAfter(0.6, "Wait, I meant Thursday."),
     WaitForAgent(timeout=20.0),
     WaitForSilence(1.0),
     Say("Thank you, goodbye."),
