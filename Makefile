@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run-ready
 DEV_STAMP := $(VENV)/.dev-ready
 OUT ?= demo-out
+# 114, 128: our startable functions are started by the supervisor. 120: what follows a failed start is shielded or
+# synchronous. 124: an actor's body is async by its contract.
+ASYNC_OFF := ASYNC114,ASYNC120,ASYNC124,ASYNC128
 
 .PHONY: demo test lint format wheel clean
 
@@ -35,7 +38,7 @@ lint: $(DEV_STAMP)
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/python -m flake8_async --enable=ASYNC --disable=ASYNC114 $$(git ls-files 'actors/*.py' 'media/*.py' 'protocols/*.py' 'callboard/*.py')
+	$(BIN)/python -m flake8_async --enable=ASYNC1,ASYNC2 --disable=$(ASYNC_OFF) $$(git ls-files 'actors/*.py' 'media/*.py' 'protocols/*.py' 'callboard/*.py')
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff format .

@@ -30,6 +30,7 @@ class Bridge:
                 return
             for frame in batch:
                 self._carry(frame)
+            edge.carried()
 
     def _carry(self, frame: AudioFrame) -> None:
         edge = self._edge

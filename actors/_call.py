@@ -249,8 +249,7 @@ class Call(MediaUnit):
         try:
             await ref.wait_stopped()
             # Through the bridge first, then out of the buffer.
-            while edge.open and edge.frames.statistics().depth:
-                await trio.lowlevel.checkpoint()
+            await edge.wait_empty()
             await self.leg.playout.wait_played()
         except trio.Cancelled:
             ref.kill("the prompt was cancelled")

@@ -275,7 +275,7 @@ class Cell:
                     await self._run()
         except Exception as error:  # noqa: BLE001  # the border that contains the crash of an actor
             self._report(error)
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103  (the scope around is shielded, so this Cancelled is ours)
             if is_fatal(error):
                 self.stop_reason = self.stop_reason or "a fatal error"
                 self._report(error)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
+import trio
 
 from callboard.media import AudioFormat, AudioFrame
 
@@ -96,6 +97,18 @@ class Edge:
         self.displaced_by: MediaUnit | None = None
         self.delivered = self.stale = 0
         self.passthrough = False
+        self._empty = trio.Event()
+
+    def carried(self) -> None:
+        """Used by the bridge: everything that was queued has been delivered."""
+        self._empty.set()
+
+    async def wait_empty(self) -> None:
+        """Wait until everything that was emitted so far has been delivered, or the edge is closed."""
+        await trio.lowlevel.checkpoint()
+        while self.open and self.frames.statistics().depth:
+            self._empty = trio.Event()
+            await self._empty.wait()
 
     def close(self) -> None:
         """Take the edge away; harmless when it is closed."""
@@ -105,6 +118,7 @@ class Edge:
             self.sink.forget_input(self)
             self.frames.close()
             self.frames.clear()
+            self._empty.set()
 
     def statistics(self) -> EdgeStatistics:
         """Counters since the edge was made."""

@@ -235,7 +235,7 @@ async def open_websocket(
 
     Raises:
         DialFailed: The socket could not be opened.
-        ValueError: The URL is not a WebSocket URL.
+        ValueError: The URL is not a WebSocket URL, or a header cannot be sent.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
@@ -245,6 +245,12 @@ async def open_websocket(
     context = (ssl_context or ssl.create_default_context()) if secure else None
     target = f"{parts.hostname}:{port}"
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    for name, value in headers:
+        # What h11 would refuse, but by its name only: the value may be a credential.
+        if value != value.strip() or not value.replace("\t", " ").isprintable():
+            raise ValueError(
+                f"the value of the header {name!r} begins or ends with a blank or is not printable"
+            )
     request_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     try:
         async with open_plain_nursery() as nursery:
@@ -269,7 +275,7 @@ async def open_websocket(
             try:
                 yield socket
             finally:
-                await socket.finish()
+                await socket.finish()  # noqa: ASYNC102  (shields itself, with a deadline)
                 nursery.cancel_scope.cancel(reason="the user of the WebSocket is done")
     except trio_websocket.ConnectionRejected as rejection:
         # Raised by the library's reader task, so it arrives through the nursery.

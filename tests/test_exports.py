@@ -32,7 +32,9 @@ def public_names(package: str) -> list[str]:
         ours = str(getattr(value, "__module__", "callboard")).startswith("callboard")
         return ours or getattr(value, "__name__", None) != name
 
-    return sorted(name for name, value in vars(importlib.import_module(package)).items() if public(name, value))
+    return sorted(
+        name for name, value in vars(importlib.import_module(package)).items() if public(name, value)
+    )
 
 
 @pytest.mark.parametrize("package", PACKAGES)

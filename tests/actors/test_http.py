@@ -263,3 +263,11 @@ async def test_cancelled_owner_says_goodbye_without_waiting_for_an_answer() -> N
             while not closed:
                 await trio.lowlevel.checkpoint()
         assert closed[0].code == 1001
+
+
+@pytest.mark.parametrize("value", ["Bearer ", " x", "a\r\nInjected: 1", "a\x00b"])
+async def test_header_that_cannot_be_sent_is_refused_without_its_value(value: str) -> None:
+    with pytest.raises(ValueError, match="the header 'Authorization'") as caught:
+        async with open_websocket(NETWORK, "ws://127.0.0.1:1/", headers=[("Authorization", value)]):
+            pass
+    assert value not in str(caught.value)
