@@ -1,4 +1,4 @@
-"""All I/O, all tasks, all clocks: the actor runtime, calls, media routing, provider connections, the server.
+"""Everything that waits: the actor runtime, calls, media routing, provider connections, the server.
 
 Modules are private; what is meant for use is here. The layers, each built on the ones before it:
 

@@ -1,7 +1,7 @@
 """The call recorder: a stereo WAV, caller left and agent right, on the timeline of the leg.
 
-The right channel is what was played, not what was generated: each chunk lands where the far side plays it, and
-what a barge-in cut off is silent. The file grows while the call lasts and can be read at any moment, also after
+What the agent generated and nobody heard is not in it: each chunk lands where the far side plays it, and after a
+barge-in the right channel is silent. The file grows while the call lasts and can be read at any moment, also after
 a crash.
 """
 

@@ -1,4 +1,4 @@
-"""What owns clients, bridges and tools: a call, or a system for a client without a call."""
+"""What owns clients, bridges and tools: a call, or a whole system where there is no call."""
 
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ PROVIDERS = supervisor_child(
     strategy=Strategy.ONE_FOR_ONE,
     intensity=RestartIntensity(restarts=20, period=5.0),
     restart=Restart.PERMANENT,
-    doc="one crash group for each provider client; a death is a pause, not a hang-up",
+    doc="one crash group for each provider client; losing one only pauses the conversation",
 )
 BRIDGES = supervisor_child(
     "bridges",

@@ -16,10 +16,10 @@ OPENING_HOURS = {
 
 @tool
 async def opening_hours(day: str) -> str:
-    """When the clinic is open on a weekday.
+    """Look up when the clinic opens and closes.
 
     Args:
-        day: The day of the week.
+        day: A day of the week.
     """
     hours = OPENING_HOURS.get(day.lower())
     if hours is None:

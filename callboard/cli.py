@@ -70,9 +70,9 @@ def _add_demo(commands: "Commands", common: argparse.ArgumentParser) -> None:
     demo = commands.add_parser(
         "demo",
         parents=[common],
-        help="a whole spoken call on this machine, without a key or a network",
-        description="Starts an emulated provider and an emulated carrier, and makes a spoken call with a tool call "
-        "and a barge-in through real loopback sockets. Leaves recording.wav, transcript.jsonl and trace.jsonl.",
+        help="hear a call between a caller and a voice agent, made on this machine alone",
+        description="Emulates the provider and the carrier, and has a caller phone the agent over loopback sockets: a "
+        "question that needs a tool, an interruption, a goodbye. Leaves recording.wav, transcript.jsonl, trace.jsonl.",
     )
     demo.add_argument(
         "--out",
@@ -148,7 +148,7 @@ def _add_emulate(commands: "Commands", common: argparse.ArgumentParser) -> None:
         "emulate",
         parents=[common],
         help="run an emulated provider or carrier on loopback",
-        description="Prints one line `listening on URL` when ready.",
+        description="A provider prints `listening on URL` once clients can connect.",
     )
     kinds = emulate.add_subparsers(dest="kind", metavar="grok|twilio", required=True)
     grok = kinds.add_parser("grok", parents=[common], help="the xAI Grok Voice Agent API")

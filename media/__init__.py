@@ -1,4 +1,4 @@
-"""Audio as pure functions and small state objects on numpy: no input or output, no clock, no trio.
+"""Audio on numpy: functions and objects that neither wait, nor send, nor look at a clock.
 
 Time, where it matters, comes in as an argument in float seconds. Samples are int16 arrays of shape (n,).
 """

@@ -23,10 +23,10 @@ def test_readme_scenario_is_the_example_and_loads() -> None:
     match = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
     assert match is not None
     shown = [line for line in match[1].splitlines() if line.strip()]
-    example = (ROOT / "examples" / "reception.py").read_text(encoding="utf-8")
+    example = (ROOT / "examples" / "restaurant.py").read_text(encoding="utf-8")
     held = [line for line in example.splitlines() if line.strip() and '"""A' not in line]
     assert shown == held
-    assert load_scenario(str(ROOT / "examples" / "reception.py")).__name__ == "reception"
+    assert load_scenario(str(ROOT / "examples" / "restaurant.py")).__name__ == "restaurant"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)

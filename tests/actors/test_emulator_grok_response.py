@@ -114,14 +114,14 @@ async def test_the_audio_says_the_text_faster_than_real_time(autojump_clock: tri
 
 
 async def test_tool_round_trip(autojump_clock: trio.abc.Clock) -> None:
-    brain = Rules({"tide?": [say("Let me look."), call("tide", port="Brest")], "result": [say("At noon.")]})
-    tools = [{"type": "function", "name": "tide", "description": "Tides", "parameters": {"type": "object"}}]
+    brain = Rules({"tide?": [say("Let me look."), call("tide", port="Derby")], "result": [say("At noon.")]})
+    tools = [{"type": "function", "name": "tide", "description": "Trains", "parameters": {"type": "object"}}]
     async with running(brain) as rig, rig.client() as client:
         await client.configure(tools=[*tools, {"type": "web_search"}])
         messages = await client.ask("tide?")
         assert types(messages) == ["conversation.item.added", *ANSWER, *CALL, "response.done"]
         finished = only(messages, "response.function_call_arguments.done")[0]
-        assert json.loads(str(finished["arguments"])) == {"port": "Brest"}
+        assert json.loads(str(finished["arguments"])) == {"port": "Derby"}
         assert finished["name"] == "tide"
         added = only(messages, "conversation.item.added")[-1]
         assert (pick(added, "item.role"), pick(added, "item.arguments")) == ("tool", "")

@@ -38,12 +38,12 @@ LONG = "This is a rather long sentence, made to last for several seconds of tone
 
 async def test_spoken_turn_has_the_observed_order(autojump_clock: trio.abc.Clock) -> None:
     async with (
-        running(Rules({"when is high water at Brest": [say("At noon.")]})) as rig,
+        running(Rules({"when is last train at Derby": [say("At noon.")]})) as rig,
         rig.client() as client,
     ):
         await client.configure(**VAD, audio=TRANSCRIBED)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(client.speak, speech("when is high water at Brest"))
+            nursery.start_soon(client.speak, speech("when is last train at Derby"))
             messages = await client.until("response.done")
     kinds = types(messages, squeeze=False)
     n_partials = kinds.count(UPDATED)
@@ -58,7 +58,7 @@ async def test_spoken_turn_has_the_observed_order(autojump_clock: trio.abc.Clock
     transcripts = only(messages, COMPLETED)
     assert [message["status"] for message in transcripts] == ["in_progress"] * n_partials + ["completed"]
     texts = [str(message["transcript"]) for message in transcripts]
-    assert texts[-1] == "when is high water at Brest"
+    assert texts[-1] == "when is last train at Derby"
     # Cumulative: each is the beginning of the next.
     assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
     assert {m["item_id"] for m in messages if m["type"] in {STOPPED, COMMITTED, UPDATED, COMPLETED}} == {user}

@@ -248,7 +248,7 @@ async def test_configure_returns_when_the_server_has_accepted(autojump_clock: ob
                     voice="leo",
                     tools=[weather, grok.WebSearch(allowed_domains=("example.org",))],
                     language_hint="es-ES",
-                    keyterms=["Brest"],
+                    keyterms=["Derby"],
                     speed=1.2,
                 )
                 accepted = True
@@ -268,7 +268,7 @@ async def test_configure_returns_when_the_server_has_accepted(autojump_clock: ob
                     "transcription": {
                         "model": "grok-transcribe",
                         "language_hint": "es-ES",
-                        "keyterms": ["Brest"],
+                        "keyterms": ["Derby"],
                     },
                 },
                 "output": {"format": {"type": "audio/pcmu"}, "speed": 1.2},
@@ -398,9 +398,9 @@ async def test_say_fails_with_the_connection(autojump_clock: object) -> None:
 
 async def test_ask_adds_a_message_and_has_it_answered(autojump_clock: object) -> None:
     async with open_rig() as rig:
-        rig.client.ask("When is high water?")
+        rig.client.ask("When is last train?")
         item = await rig.peer.next("conversation.item.create")
-        assert item["item"]["content"] == [{"type": "input_text", "text": "When is high water?"}]
+        assert item["item"]["content"] == [{"type": "input_text", "text": "When is last train?"}]
         await rig.peer.next("response.create")
 
 

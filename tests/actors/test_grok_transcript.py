@@ -8,8 +8,8 @@ from callboard.actors._grok_transcript import Segment, words_heard
 from callboard.actors._transcript import Speaker, TranscriptLine
 from tests.actors.grok_kit import Rig, open_rig, settle
 
-SEGMENTS = [Segment("High water", 0.0), Segment(" at Brest", 1.0), Segment(" is at a quarter to seven.", 2.0)]
-WHOLE = "High water at Brest is at a quarter to seven."
+SEGMENTS = [Segment("Last train", 0.0), Segment(" at Derby", 1.0), Segment(" is at a quarter to seven.", 2.0)]
+WHOLE = "Last train at Derby is at a quarter to seven."
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,12 @@ WHOLE = "High water at Brest is at a quarter to seven."
     [
         (0.0, ""),
         (0.2, ""),
-        (0.6, "High"),
-        (1.0, "High water"),
-        (1.2, "High water"),
-        (1.5, "High water at"),
-        (2.0, "High water at Brest"),
-        (2.9, "High water at Brest is at a"),
+        (0.6, "Last"),
+        (1.0, "Last train"),
+        (1.2, "Last train"),
+        (1.5, "Last train at"),
+        (2.0, "Last train at Derby"),
+        (2.9, "Last train at Derby is at a"),
         (4.0, WHOLE),
         (9.0, WHOLE),
     ],
@@ -32,7 +32,7 @@ def test_words_are_cut_by_the_time_of_their_piece(heard: float, expected: str) -
 
 
 def test_words_without_times_are_cut_in_proportion() -> None:
-    assert words_heard([Segment(WHOLE, None)], WHOLE, 2.0, 4.0) == "High water at Brest is"
+    assert words_heard([Segment(WHOLE, None)], WHOLE, 2.0, 4.0) == "Last train at Derby is"
 
 
 @given(
@@ -82,14 +82,14 @@ async def test_one_line_for_each_turn_of_the_caller(autojump_clock: object) -> N
         await caller(rig, "When is", status=None)
         await caller(rig, "When is high", status="in_progress")
         await rig.peer.speech_stopped()
-        await caller(rig, "When is high water?", status="completed")
-        await caller(rig, "When is high water?", status="completed")
+        await caller(rig, "When is last train?", status="completed")
+        await caller(rig, "When is last train?", status="completed")
         await agent(rig)
-        assert said(rig) == [("caller", "When is high water?", False)]
+        assert said(rig) == [("caller", "When is last train?", False)]
         await trio.sleep(3.9)
         assert len(said(rig)) == 1
         await trio.sleep(0.2)
-        assert said(rig) == [("caller", "When is high water?", False), ("agent", WHOLE, False)]
+        assert said(rig) == [("caller", "When is last train?", False), ("agent", WHOLE, False)]
 
 
 async def test_updates_are_shown_as_they_come(autojump_clock: object) -> None:
@@ -97,7 +97,7 @@ async def test_updates_are_shown_as_they_come(autojump_clock: object) -> None:
         await rig.configured()
         await rig.peer.speech_started()
         await caller(rig, "When", status=None)
-        await caller(rig, "When is high water?", status=None)
+        await caller(rig, "When is last train?", status=None)
         await rig.peer.begin()
         await rig.peer.text("At seven", 0.0)
         await rig.peer.text(" o'clock.", 0.5)
@@ -105,8 +105,8 @@ async def test_updates_are_shown_as_they_come(autojump_clock: object) -> None:
         lines: list[TranscriptLine] = await shown.receive_batch()
         assert [(line.number, line.text, line.final) for line in lines] == [
             (1, "When", False),
-            (1, "When is high water?", False),
-            (1, "When is high water?", True),
+            (1, "When is last train?", False),
+            (1, "When is last train?", True),
             (2, "At seven", False),
             (2, "At seven o'clock.", False),
         ]
@@ -134,9 +134,9 @@ async def test_a_transcript_that_comes_after_the_answer_began_is_not_lost(autoju
         await rig.peer.speech_started()
         await rig.peer.speech_stopped()
         await agent(rig)
-        await caller(rig, "When is high water?", status="completed")
+        await caller(rig, "When is last train?", status="completed")
         await settle()
-        assert said(rig) == [("caller", "When is high water?", False)]
+        assert said(rig) == [("caller", "When is last train?", False)]
 
 
 async def test_user_items_that_arrive_with_their_transcript(autojump_clock: object) -> None:
@@ -159,8 +159,8 @@ async def test_an_interrupted_answer_is_cut_to_what_was_heard_i7(autojump_clock:
         await rig.peer.begin("r2", "a2")
         await rig.peer.text("Yes?", 0.0, "r2", "a2")
         await trio.sleep(1.0)
-        assert said(rig) == [("agent", "High water at", True), ("caller", "Stop.", False)]
-        assert rig.client.history[0].words == "High water at"  # type: ignore[union-attr]
+        assert said(rig) == [("agent", "Last train at", True), ("caller", "Stop.", False)]
+        assert rig.client.history[0].words == "Last train at"  # type: ignore[union-attr]
 
 
 async def test_the_servers_word_about_what_was_heard_wins_if_it_comes_soon(autojump_clock: object) -> None:
@@ -170,11 +170,11 @@ async def test_the_servers_word_about_what_was_heard_wins_if_it_comes_soon(autoj
         await trio.sleep(1.5)
         rig.client.interrupt()
         await rig.peer.send(
-            "conversation.item.truncated", item_id="a1", audio_end_ms=1500, transcript="High water at Brest"
+            "conversation.item.truncated", item_id="a1", audio_end_ms=1500, transcript="Last train at Derby"
         )
         await settle()
-        assert said(rig) == [("agent", "High water at Brest", True)]
-        assert rig.client.history[0].words == "High water at Brest"  # type: ignore[union-attr]
+        assert said(rig) == [("agent", "Last train at Derby", True)]
+        assert rig.client.history[0].words == "Last train at Derby"  # type: ignore[union-attr]
 
 
 async def test_an_answer_of_which_nothing_was_heard_is_no_line(autojump_clock: object) -> None:
@@ -201,7 +201,7 @@ async def test_text_of_an_interrupted_answer_that_comes_late_is_ignored(autojump
             transcript="Something else.",
         )
         await trio.sleep(1.0)
-        assert said(rig) == [("agent", "High water", True)]
+        assert said(rig) == [("agent", "Last train", True)]
 
 
 async def test_closing_makes_everything_final(autojump_clock: object) -> None:
@@ -220,10 +220,10 @@ async def test_the_history_has_both_sides(autojump_clock: object) -> None:
         await rig.configured()
         await rig.peer.speech_started()
         await caller(rig, "When is", status=None)
-        await caller(rig, "When is high water?")
+        await caller(rig, "When is last train?")
         await agent(rig)
         assert [(item.role, item.words) for item in rig.client.history] == [  # type: ignore[union-attr]
-            ("user", "When is high water?"),
+            ("user", "When is last train?"),
             ("assistant", WHOLE),
         ]
         messages = rig.client._connection._adapter.resume(rig.client.history)

@@ -277,7 +277,7 @@ def test_a_registered_function_takes_the_order() -> None:
     [
         ("get_weather", schema(location=STRING), "What's the weather like in Lisbon?", {"location": "Lisbon"}),
         ("get_weather", schema(location=STRING), "do I need an umbrella in Dublin", {"location": "Dublin"}),
-        ("tide_table", schema(port=STRING), "When are the tides in Dover?", {"port": "Dover"}),
+        ("train_line", schema(port=STRING), "When are the trains in Dover?", {"port": "Dover"}),
         ("transfer", schema(team=enum("sales", "billing")), "I have a question about my bill", {"team": "billing"}),
         ("set_alarm", schema(hour=INTEGER), "Please wake me up at six", {"hour": 6}),
         ("order_status", schema(order_id=STRING), "where is my order eighteen forty two", {"order_id": "1842"}),
@@ -317,9 +317,9 @@ def test_two_places_call_one_function_twice() -> None:
 
 def test_two_functions_share_a_place() -> None:
     talk = Talk().tool("get_weather", "sunny", "", schema(location=STRING))
-    talk.tool("tide_table", "rising", "", schema(port=STRING))
-    talk.say("weather and tides in Dover please")
-    assert talk.calls == [("get_weather", {"location": "Dover"}), ("tide_table", {"port": "Dover"})]
+    talk.tool("train_line", "rising", "", schema(port=STRING))
+    talk.say("weather and trains in Dover please")
+    assert talk.calls == [("get_weather", {"location": "Dover"}), ("train_line", {"port": "Dover"})]
 
 
 def test_choices_are_offered_when_one_is_missing() -> None:

@@ -17,7 +17,7 @@ TOOLS = {
         [
             ToolSpec(name="opening_hours", parameters=schema(day=STRING)),
             ToolSpec(name="get_weather", parameters=schema(location=STRING)),
-            ToolSpec(name="tide_table", parameters=schema(port=STRING)),
+            ToolSpec(name="train_line", parameters=schema(port=STRING)),
             ToolSpec(name="transfer", parameters=schema(department=enum("billing"))),
             ToolSpec(name="set_alarm", parameters=schema(hour=INTEGER)),
             ToolSpec(name="book_appointment", parameters=schema(day=STRING, time=STRING)),
@@ -70,11 +70,11 @@ VISIT = {"day": "Friday", "time": "15:30"}
             "In Paris, the temperature is 21 degrees and the condition is sunny.",
         ),
         (
-            "tide_table",
+            "train_line",
             {"port": "Dover"},
             '["06:12", "18:40"]',
             "",
-            "The tide table in Dover: 6:12 am and 6:40 pm.",
+            "The train line in Dover: 6:12 am and 6:40 pm.",
         ),
         ("transfer", {"department": "billing"}, "ok", "", "I am putting you through to billing now."),
         ("set_alarm", {"hour": 7}, "done", "", "I have set the alarm for 7 am."),

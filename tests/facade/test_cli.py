@@ -123,13 +123,13 @@ def program(*arguments: str) -> Generator[tuple[str, subprocess.Popen[str]], Non
 
 def test_three_programs_make_a_call_and_stop_on_a_signal(tmp_path: Path) -> None:
     (tmp_path / "caller.json").write_text(
-        '["wait_for_agent", {"wait_for_silence": 0.8}, {"say": "Are you open on Friday?"},'
+        '["wait_for_agent", {"wait_for_silence": 0.8}, {"say": "Please book a table for 4 people on Friday."},'
         ' {"wait_for_agent": 0.4}, {"wait_for_silence": 1.0}, "hang_up"]'
     )
     with (
         program("emulate", "grok", "--port", "0", "--speech", "tones", "--seed", "1") as (provider, emulator),
         program(
-            "serve", str(ROOT / "examples" / "reception.py"), "--port", "0", "--provider-url", provider,
+            "serve", str(ROOT / "examples" / "restaurant.py"), "--port", "0", "--provider-url", provider,
             "--record", str(tmp_path / "rec"),
         ) as (media, server),
     ):  # fmt: skip

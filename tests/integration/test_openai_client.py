@@ -29,16 +29,16 @@ from tests.actors.emulator_grok_kit import Rig, Rules, heard, running, speech
 Events = list[RealtimeServerEvent]
 TOOL = {
     "type": "function",
-    "name": "tide_table",
-    "description": "Tides of a port",
+    "name": "train_line",
+    "description": "Trains of a town",
     "parameters": {"type": "object", "properties": {"port": {"type": "string"}}},
 }
 RULES: dict[str, list[Action]] = {
-    "When is high water at Brest?": [
+    "When does the train leave Derby?": [
         Speak(text="Let me look."),
-        CallTool(name="tide_table", arguments={"port": "Brest"}),
+        CallTool(name="train_line", arguments={"port": "Derby"}),
     ],
-    "result": [Speak(text="High water is at noon.")],
+    "result": [Speak(text="Last train is at noon.")],
     "go": [Speak(text="One long sentence after another. " * 30)],
 }
 
@@ -143,15 +143,15 @@ async def test_tool_round_trip() -> None:
     async def talk(connection: AsyncRealtimeConnection) -> None:
         await connection.session.update(session={"type": "realtime", "tools": [TOOL]})  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
         await until(connection, "session.updated")
-        text = "When is high water at Brest?"
+        text = "When does the train leave Derby?"
         await connection.conversation.item.create(
             item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         )
         await connection.response.create()
         events = await until(connection, "response.done")
         (asked,) = (e for e in events if isinstance(e, ResponseFunctionCallArgumentsDoneEvent))
-        assert asked.name == "tide_table"
-        assert json.loads(asked.arguments) == {"port": "Brest"}
+        assert asked.name == "train_line"
+        assert json.loads(asked.arguments) == {"port": "Derby"}
         output = done_of(events).response.output
         assert output is not None
         assert [item.type for item in output] == ["message", "function_call"]
@@ -160,12 +160,12 @@ async def test_tool_round_trip() -> None:
         )
         await connection.response.create()
         events = await until(connection, "response.done")
-        assert heard(audio_of(events)) == ["High water is at noon."]
+        assert heard(audio_of(events)) == ["Last train is at noon."]
 
     brain = Rules(RULES)
     async with loopback(brain) as rig:
         await openai_client(rig, talk)
-    assert brain.inputs[0].tools[0].description == "Tides of a port"
+    assert brain.inputs[0].tools[0].description == "Trains of a town"
     assert brain.inputs[1].history[-1].text == "12:00"
 
 

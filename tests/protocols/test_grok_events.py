@@ -201,13 +201,13 @@ def test_items_of_every_kind() -> None:
 
 def test_words_of_a_message_are_its_texts_and_transcripts() -> None:
     parts = (
-        grok.ContentPart.input_text("High water "),
-        grok.ContentPart.spoken_audio("at Brest"),
+        grok.ContentPart.input_text("Last train "),
+        grok.ContentPart.spoken_audio("at Derby"),
         grok.ContentPart.output_text("?"),
         grok.ContentPart(type="audio"),
     )
     assert (
-        grok.Message(content=parts).words == grok.ForceMessage(content=parts).words == "High water at Brest?"
+        grok.Message(content=parts).words == grok.ForceMessage(content=parts).words == "Last train at Derby?"
     )
     assert grok.ForceMessage().words == ""
 

@@ -38,7 +38,7 @@ FULL: dict[str, object] = {
     },
     "tools": [
         {"type": "function", "name": "berth", "description": "Free berths", "parameters": {"type": "object"}},
-        {"type": "web_search", "allowed_domains": ["example.org"], "location": {"city": "Brest"}},
+        {"type": "web_search", "allowed_domains": ["example.org"], "location": {"city": "Derby"}},
         {"type": "x_search", "from_date": "2026-01-02", "to_date": "2026-01-02"},
         {"type": "file_search", "vector_store_ids": ["vs_1"], "max_num_results": 3},
         {"type": "mcp", "server_url": "https://mcp.example.org", "server_label": "port"},

@@ -15,7 +15,7 @@ from callboard.protocols.grok._states import CLIENT_TABLE, SERVER_TABLE
 from tests.protocols.grok_kit import client_events
 
 CALL = grok.FunctionCall(
-    id="f1", status="completed", name="tide_table", call_id="call-1", arguments='{"port":"Brest"}'
+    id="f1", status="completed", name="train_line", call_id="call-1", arguments='{"port":"Derby"}'
 )
 TEXT = grok.ConversationItemCreate(
     item=grok.Message(role="user", content=(grok.ContentPart.input_text("Any berth free?"),))
@@ -475,13 +475,13 @@ def test_change_of_transport_waits_for_the_next_response() -> None:
 def test_each_call_comes_out_once() -> None:
     client = grok.GrokClient()
     arguments_done = grok.ResponseFunctionCallArgumentsDone(
-        response_id="r1", item_id="f1", call_id="call-1", name="tide_table", arguments='{"port":"Brest"}'
+        response_id="r1", item_id="f1", call_id="call-1", name="train_line", arguments='{"port":"Derby"}'
     )
     item_done = grok.ResponseOutputItemDone(response_id="r1", item=CALL)
     events: list[grok.Event] = [
         grok.ResponseOutputItemAdded(
             response_id="r1",
-            item=grok.FunctionCall(status="in_progress", name="tide_table", call_id="call-1"),
+            item=grok.FunctionCall(status="in_progress", name="train_line", call_id="call-1"),
         ),
         arguments_done,
         item_done,
@@ -493,9 +493,9 @@ def test_each_call_comes_out_once() -> None:
         (call,) = grok.GrokClient().new_calls(event)
         assert (call.id, call.name, call.call_id, call.arguments) == (
             "f1",
-            "tide_table",
+            "train_line",
             "call-1",
-            '{"port":"Brest"}',
+            '{"port":"Derby"}',
         )
 
 
