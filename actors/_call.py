@@ -314,13 +314,13 @@ class Call(MediaUnit):
         return call_tree(self.id(), self.leg.run, self._run_scenario)
 
     async def _run_scenario(
-        self, context: "Context[object]", /, *, task_status: trio.TaskStatus[None]
+        self, _context: "Context[object]", /, *, task_status: trio.TaskStatus[None]
     ) -> None:
         task_status.started()
         try:
             await self._scenario(self)
         except Exception as error:
-            context.log.exception("the scenario failed")
+            # The supervisor logs it, with its traceback.
             self._because(EndReason.SCENARIO_FAILED, f"{type(error).__name__}", error)
             raise
         self._because(EndReason.SCENARIO_DONE, "")

@@ -6,9 +6,9 @@
     ├─ trio.BrokenResourceError
     │   └─ ActorGone            sending to, or starting, an actor that has ended
     ├─ OrdinaryFailure          a base class: logged without a traceback
+    │   └─ RestartsExhausted    a supervisor gave up; what its child raised was logged before
     ├─ MailboxFull              a channel with the FAIL policy is full
     ├─ NameTaken                the path already belongs to a living actor
-    ├─ RestartsExhausted        a supervisor gave up
     ├─ StartTimeout             an actor did not report started() in time
     └─ LookupError
         └─ NoSuchActor          no living actor has this path
@@ -52,7 +52,7 @@ class NameTaken(Exception):
         self.path = path
 
 
-class RestartsExhausted(Exception):
+class RestartsExhausted(OrdinaryFailure):
     """Children failed more often than the supervisor may restart them: the supervisor's own crash.
 
     Its `__cause__` is the last child's error.

@@ -1,5 +1,6 @@
 """`callboard emulate`: an emulated provider or carrier as a program of its own."""
 
+import secrets
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,7 +114,12 @@ def run_twilio(
         raise UsageError(f"--calls is {n_calls}, expected at least 1")
     callers = _callers(n_calls, script, wav, speech)
     carrier = CarrierEmulator(
-        TcpNetwork(), url, custom_parameters={"to": to} if to else {}, time_limit=seconds
+        TcpNetwork(),
+        url,
+        custom_parameters={"to": to} if to else {},
+        time_limit=seconds,
+        # Another run of the program makes other calls.
+        seed=secrets.randbits(64),
     )
 
     async def main() -> Sequence[CallResult]:

@@ -131,6 +131,10 @@ def _run_serve(options: argparse.Namespace) -> int:
     from ._app import load_settings, run_server
 
     if options.provider_url:
+        if not options.provider_url.startswith(("ws://", "wss://")):
+            raise UsageError(
+                f"--provider-url is {options.provider_url[:80]!r}, expected ws://... or wss://..."
+            )
         os.environ["CALLBOARD_GROK_URL"] = options.provider_url
     settings = load_settings(
         app=options.app,

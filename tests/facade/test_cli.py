@@ -86,6 +86,7 @@ def test_emulator_script_that_is_wrong_is_one_clear_line(
         capsys, "emulate", "grok", "--speech", "tones", "--script", str(tmp_path / "s.json")
     )
     assert "s.json" in usage(capsys, "emulate", "twilio", "ws://x/", "--script", str(tmp_path / "s.json"))
+    assert "--provider-url" in usage(capsys, "serve", "--provider-url", "http://x/")
     assert "--calls" in usage(capsys, "emulate", "twilio", "ws://x/", "--calls", "0")
     assert "not a WebSocket URL" in usage(capsys, "emulate", "twilio", "http://x/", "--speech", "tones")
 
