@@ -142,9 +142,7 @@ class GrokMessages:
     def _on_response_done(self, event: wire.ResponseDone) -> None:
         now = trio.current_time()
         state = self._playback.turns.done(event.response.id)
-        for item in event.response.output or ():
-            if isinstance(item, wire.FunctionCall):
-                self._take_call(event.response.id, item)
+        self._take_calls(event)
         if state is not None and not state.dead:
             self._playback.lines.agent_ends(state.id, max(now, self._playback.play_end(state)))
         self._tools.response_done(event.response.id)
@@ -153,10 +151,8 @@ class GrokMessages:
 
     def _on_output_item(self, event: wire.ResponseOutputItemAdded | wire.ResponseOutputItemDone) -> None:
         self._playback.begin_output(self._playback.turns.get(event.response_id))
+        self._take_calls(event)
         match event.item:
-            case wire.FunctionCall() as item:
-                if isinstance(event, wire.ResponseOutputItemDone):
-                    self._take_call(event.response_id, item)
             case wire.Message(id=str() as item_id) if event.response_id == getattr(
                 self._playback.turns.current, "id", ""
             ):
@@ -166,14 +162,12 @@ class GrokMessages:
 
     def _on_call(self, event: wire.ResponseFunctionCallArgumentsDone) -> None:
         self._playback.begin_output(self._playback.turns.get(event.response_id))
-        self._playback.history.called(event.call_id, event.name, event.arguments)
-        self._tools.called(event.response_id, event.call_id, event.name, event.arguments)
+        self._take_calls(event)
 
-    def _take_call(self, response_id: str, item: wire.FunctionCall) -> None:
-        # Repeats what was announced before, save on servers that leave the announcement out.
-        if item.call_id and item.name and item.arguments:
-            self._playback.history.called(item.call_id, item.name, item.arguments)
-            self._tools.called(response_id, item.call_id, item.name, item.arguments)
+    def _take_calls(self, event: wire.Event) -> None:
+        for call in wire.completed_calls(event):
+            self._playback.history.called(call.call_id, call.name, call.arguments)
+            self._tools.called(call.response_id, call.call_id, call.name, call.arguments)
 
     def _on_audio(self, event: wire.ResponseOutputAudioDelta) -> bool:
         state = self._playback.turns.get(event.response_id)

@@ -83,6 +83,7 @@ from ._response_events import (
     ResponseOutputTextDelta as ResponseOutputTextDelta,
     ResponseOutputTextDone as ResponseOutputTextDone,
     ResponsePartEvent as ResponsePartEvent,
+    completed_calls as completed_calls,
     usage_of as usage_of,
 )
 from ._server import GrokServer as GrokServer

@@ -11,14 +11,13 @@ from ._base import BinaryAudio, ClientEvent, Decoded, Event
 from ._check import check_client_event
 from ._client_events import InputAudioBufferAppend, ResponseCancel, ResponseCreate, SessionUpdate
 from ._codec import MAX_SERVER_MESSAGE, decode_server_event, encode, encode_append
-from ._items import FunctionCall, Item
 from ._problems import ErrorKind, classify_error
 from ._response_events import (
     ResponseCreated,
     ResponseDone,
     ResponseEvent,
     ResponseFunctionCallArgumentsDone,
-    ResponseOutputItemDone,
+    completed_calls,
 )
 from ._server_events import ConversationCreated, ErrorDetail, ErrorEvent, SessionCreated, SessionUpdated
 from ._states import (
@@ -160,34 +159,15 @@ class GrokClient:
         """Tell whether ``event`` belongs to a response that is over or was dropped: late audio, to be ignored."""
         return isinstance(event, ResponseEvent) and event.response_id != self.active_response
 
-    def new_calls(self, event: Event) -> tuple[FunctionCall, ...]:
+    def new_calls(self, event: Event) -> tuple[ResponseFunctionCallArgumentsDone, ...]:
         """Return the function calls that ``event`` completes and no event before it did.
 
-        A server announces the same call up to three times with its arguments, and not every server in all of
-        the three places. Give every event here in order, and each call comes out once.
+        Give every event here in order, and each call comes out once; see ``completed_calls``.
         """
-        found: list[FunctionCall] = []
-        match event:
-            case ResponseFunctionCallArgumentsDone():
-                found.append(
-                    FunctionCall(
-                        id=event.item_id, name=event.name, call_id=event.call_id, arguments=event.arguments
-                    )
-                )
-            case ResponseOutputItemDone(item=FunctionCall() as item) if _complete(item):
-                found.append(item)
-            case ResponseDone():
-                found += [
-                    item
-                    for item in event.response.output or ()
-                    if isinstance(item, FunctionCall) and _complete(item)
-                ]
-            case _:
-                pass
-        return tuple(call for call in found if self._first(call.call_id))
+        return tuple(call for call in completed_calls(event) if self._first(call.call_id))
 
-    def _first(self, call_id: str | None) -> bool:
-        if call_id is None or call_id in self._calls:
+    def _first(self, call_id: str) -> bool:
+        if call_id in self._calls:
             return False
         self._calls[call_id] = None
         if len(self._calls) > _MAX_CALLS:
@@ -214,13 +194,3 @@ class GrokClient:
         # One that names nothing is about an update that has no name either, as far as anyone can tell.
         nameless = self._updates[0] is None and classify_error(error) is ErrorKind.REQUEST
         return 0 if nameless else None
-
-
-def _complete(item: Item) -> bool:
-    return (
-        isinstance(item, FunctionCall)
-        and item.status in {"completed", None}
-        and bool(item.name)
-        and bool(item.call_id)
-        and item.arguments is not None
-    )

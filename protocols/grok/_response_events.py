@@ -12,8 +12,8 @@ import attrs
 
 from .._converter import JsonObject
 from ._audio import decode_audio
-from ._base import ServerEvent
-from ._items import ContentPart, Item
+from ._base import Event, ServerEvent
+from ._items import ContentPart, FunctionCall, Item
 from ._server_events import ErrorDetail
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "ResponseOutputTextDelta",
     "ResponseOutputTextDone",
     "ResponsePartEvent",
+    "completed_calls",
     "usage_of",
 ]
 
@@ -227,6 +228,40 @@ class ResponseFunctionCallArgumentsDone(ResponseEvent):
     name: str
     arguments: str
     """JSON text."""
+
+
+def completed_calls(event: Event) -> tuple[ResponseFunctionCallArgumentsDone, ...]:
+    """Return the function calls that ``event`` says are complete, each as the event that says so of one call.
+
+    A server announces a call in up to three places, and not every server in all of them. A call that was cut short
+    is in the same places with another status, and must not be run.
+    """
+    items: tuple[Item, ...]
+    match event:
+        case ResponseFunctionCallArgumentsDone():
+            return (event,)
+        case ResponseOutputItemDone():
+            response_id, items = event.response_id, (event.item,)
+        case ResponseDone():
+            response_id, items = event.response.id, event.response.output or ()
+        case _:
+            return ()
+    return tuple(
+        ResponseFunctionCallArgumentsDone(
+            response_id=response_id,
+            item_id=item.id or "",
+            call_id=item.call_id,
+            name=item.name,
+            arguments=item.arguments,
+        )
+        for item in items
+        # Empty arguments are those of a call in progress, whatever its status says.
+        if isinstance(item, FunctionCall)
+        and item.status in {"completed", None}
+        and item.call_id
+        and item.name
+        and item.arguments
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -182,6 +182,24 @@ async def test_calls_announced_only_in_response_done_are_run(autojump_clock: obj
         assert len(log.began) == 1
 
 
+@pytest.mark.parametrize("place", ["response.output_item.done", "response.done"])
+@pytest.mark.parametrize(("status", "arguments"), [("cancelled", "{}"), ("incomplete", '{"name": "a')])
+async def test_a_call_that_was_cut_short_is_not_run(
+    place: str, status: str, arguments: str, autojump_clock: object
+) -> None:
+    async with open_tools() as (rig, log):
+        await rig.peer.begin()
+        item = {"id": "f1", "type": "function_call", "status": status, "call_id": "call-1", "name": "quick"}
+        item["arguments"] = arguments
+        if place == "response.done":
+            await rig.peer.send(place, response={"id": "r1", "status": status, "output": [item]})
+        else:
+            await rig.peer.send(place, response_id="r1", item=item)
+            await rig.peer.finish("r1", status)
+        assert await rig.peer.quiet(30) == []
+        assert log.began == []
+
+
 async def test_a_call_survives_barge_in_i4(autojump_clock: object) -> None:
     async with open_tools() as (rig, log):
         await rig.peer.begin()

@@ -491,7 +491,7 @@ def test_each_call_comes_out_once() -> None:
     # Each of the three places will do.
     for event in events[1:]:
         (call,) = grok.GrokClient().new_calls(event)
-        assert (call.id, call.name, call.call_id, call.arguments) == (
+        assert (call.item_id, call.name, call.call_id, call.arguments) == (
             "f1",
             "train_line",
             "call-1",
@@ -513,6 +513,7 @@ def test_parallel_calls_in_one_message_all_come_out() -> None:
         grok.FunctionCall(status="completed", call_id="c", arguments="{}"),
         grok.FunctionCall(status="completed", name="n", arguments="{}"),
         grok.FunctionCall(status="completed", name="n", call_id="c"),
+        grok.FunctionCall(status="completed", name="n", call_id="c", arguments=""),
         grok.Message(role="assistant"),
     ],
 )

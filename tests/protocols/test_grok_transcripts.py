@@ -27,7 +27,7 @@ class Replay:
         self.client = grok.GrokClient()
         self.server = grok.GrokServer()
         self.heard: list[grok.Event] = []
-        self.calls: list[grok.FunctionCall] = []
+        self.calls: list[grok.ResponseFunctionCallArgumentsDone] = []
         refusal: object = None
         for side, message in lines(TRANSCRIPTS[name]):
             if side == "S":
