@@ -372,7 +372,7 @@ class GrokCore:
             _log.debug(
                 "%s: %s", self.client.id(), detail.type if self._privacy else detail.message[:LOG_CLIP]
             )
-            if "already has an active response" in detail.message.lower():
+            if wire.is_already_active(detail):
                 self.tools.already_active()
             return True
         old_input = self.session.input_format

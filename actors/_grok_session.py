@@ -234,8 +234,11 @@ class GrokSession:
         """An error came; returns the update that it answers, if it answers one."""
         update = next((update for update in self._pending if update.event_id == error.event_id), None)
         if update is None:
-            about_session = error.param is None or error.param.startswith("session")
-            if error.event_id is not None or not self._pending or not about_session:
+            # Without an id it answers the oldest update, unless it names something else or is a failure of the
+            # server that has nothing to do with what we asked.
+            named = error.param is not None and error.param.startswith("session")
+            unnamed = error.param is None and wire.classify_error(error) is wire.ErrorKind.REQUEST
+            if error.event_id is not None or not self._pending or not (named or unnamed):
                 return None
             update = self._pending[0]
         self._pending.remove(update)

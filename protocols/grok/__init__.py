@@ -58,6 +58,7 @@ from ._problems import (
     classify_error as classify_error,
     invalid_event as invalid_event,
     invalid_request as invalid_request,
+    is_already_active as is_already_active,
     is_benign_error as is_benign_error,
 )
 from ._response_events import (

@@ -11,7 +11,7 @@ from ._base import BinaryAudio, ClientEvent, Decoded, Event
 from ._check import check_client_event
 from ._client_events import InputAudioBufferAppend, ResponseCancel, ResponseCreate, SessionUpdate
 from ._codec import MAX_SERVER_MESSAGE, decode_server_event, encode, encode_append
-from ._problems import ErrorKind, classify_error
+from ._problems import ErrorKind, classify_error, is_already_active
 from ._response_events import (
     ResponseCreated,
     ResponseDone,
@@ -102,7 +102,7 @@ class GrokClient:
             case ErrorEvent():
                 if refused is not None:
                     del self._updates[refused]
-                elif "already has an active response" in event.error.message.lower():
+                elif is_already_active(event):
                     self._n_requested = max(0, self._n_requested - 1)
             case ResponseCreated():
                 # One that was still open was talked over: it never gets its response.done.

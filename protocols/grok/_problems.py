@@ -33,7 +33,8 @@ class ErrorKind(enum.Enum):
 
 
 # Matched on the text because the codes of this API are not those of OpenAI, and not stable.
-_BENIGN = ("no active response", "already has an active response", "truncat")
+_ALREADY_ACTIVE = "already has an active response"
+_BENIGN = ("no active response", _ALREADY_ACTIVE, "truncat")
 
 _KINDS = {
     "invalid_request_error": ErrorKind.REQUEST,
@@ -49,6 +50,12 @@ def is_benign_error(error: ErrorEvent | ErrorDetail) -> bool:
     detail = error.error if isinstance(error, ErrorEvent) else error
     message = detail.message.lower()
     return any(text in message for text in _BENIGN)
+
+
+def is_already_active(error: ErrorEvent | ErrorDetail) -> bool:
+    """Tell whether ``error`` refuses a response because another one is still running."""
+    detail = error.error if isinstance(error, ErrorEvent) else error
+    return _ALREADY_ACTIVE in detail.message.lower()
 
 
 def classify_error(error: ErrorEvent | ErrorDetail) -> ErrorKind:

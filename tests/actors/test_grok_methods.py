@@ -1,7 +1,7 @@
 """Each method of the client as a message on the wire."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -309,6 +309,28 @@ async def test_configure_raises_what_the_server_refused(autojump_clock: object) 
         with pytest.raises(grok.RequestRefused, match="speed: out of range") as caught:
             await rig.client.configure(speed=9.0)
         assert caught.value.param == "session.audio.output.speed"
+
+
+async def test_a_failure_of_the_server_does_not_count_as_the_answer_to_an_update(
+    autojump_clock: object,
+) -> None:
+    async with open_rig() as rig, trio.open_nursery() as nursery:
+
+        async def fail_and_accept() -> None:
+            update = await rig.peer.next("session.update")
+            await rig.peer.send("error", error={"type": "internal_error", "message": "hiccup"})
+            session = update["session"]
+            assert isinstance(session, dict)
+            await rig.peer.send("session.updated", session=cast("dict[str, object]", session))
+
+        nursery.start_soon(fail_and_accept)
+        await rig.client.configure(instructions="Remember me.")
+        # What was accepted is what the next connection is configured with.
+        await rig.peer.close()
+        again = await rig.reconnected()
+        update = await again.next("session.update")
+        session = cast("dict[str, object]", update["session"])
+        assert session["instructions"] == "Remember me."
 
 
 async def test_configure_does_not_wait_for_ever(autojump_clock: object) -> None:
