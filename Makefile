@@ -12,7 +12,7 @@ OUT ?= demo-out
 # synchronous. 124: an actor's body is async by its contract.
 ASYNC_OFF := ASYNC114,ASYNC120,ASYNC124,ASYNC128
 
-.PHONY: demo test lint format wheel clean
+.PHONY: demo test lint format wheel bench docs clean
 
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit("callboard needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -49,6 +49,14 @@ wheel: $(DEV_STAMP)
 	rm -rf build/wheel
 	$(BIN)/python -m build --outdir build/wheel .
 	$(BIN)/python tests/check_wheel.py build/wheel
+
+# Twenty calls at once for a minute, each of them checked.
+bench: $(DEV_STAMP)
+	$(BIN)/python benchmarks/concurrent_calls.py --calls 20 --seconds 60
+
+# The pages that are made from the code.
+docs: $(DEV_STAMP)
+	$(BIN)/python docs/make_supervision_table.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache $(OUT)

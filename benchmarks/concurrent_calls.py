@@ -86,9 +86,12 @@ def program(*arguments: str) -> Generator[str, None, None]:
 
 
 def heard_words(result: CallResult) -> tuple[int, int]:
-    """How many utterances of the agent came through whole, and how many did not."""
+    """How many utterances of the agent came through whole, and how many did not.
+
+    One that the end of the call cut is neither: it is what the decoder still holds.
+    """
     decoder = ToneDecoder()
-    utterances = [*decoder.push(result.heard()[:, 1]), *decoder.flush()]
+    utterances = decoder.push(result.heard()[:, 1])
     whole = sum(one.complete for one in utterances)
     return whole, len(utterances) - whole
 
