@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import trio
 
@@ -283,21 +283,32 @@ class Call(MediaUnit):
         self.leg.close()
         await self._ended.wait()
 
+    async def ring(self) -> None:
+        """Let the other party hear ringing before the answer; see `send_digits` for what it raises."""
+        self._unsupported("cannot ring: its calls have been answered")
+
     async def send_digits(self, digits: str) -> None:
         """Send key tones to the other party.
 
         Raises:
             NotSupportedByLeg: Always, for now: Twilio's media wire carries keys towards us only.
         """
-        raise NotSupportedByLeg(f"the {self.info.wire} media wire cannot send {len(digits)} key tones")
+        self._unsupported(f"cannot send {len(digits)} key tones")
 
     async def transfer_to(self, target: str) -> None:
-        """Pass the other party on.
+        """Pass the other party on; goes over the carrier's control API, so it raises as `send_digits` does."""
+        self._unsupported(f"cannot transfer to {target[:80]!r}")
 
-        Raises:
-            NotSupportedByLeg: Always, for now: a transfer goes over the carrier's control API.
-        """
-        raise NotSupportedByLeg(f"the {self.info.wire} media wire cannot transfer to {target[:80]!r}")
+    async def hold(self) -> None:
+        """Put the other party on hold; goes over the carrier's control API, so it raises as `send_digits` does."""
+        self._unsupported("cannot hold a call")
+
+    async def resume(self) -> None:
+        """Take the other party off hold; raises as `hold` does."""
+        self._unsupported("cannot resume a call")
+
+    def _unsupported(self, what: str) -> NoReturn:
+        raise NotSupportedByLeg(f"the {self.info.wire} media wire {what}")
 
     def events(self, *kinds: type[CallEvent]) -> EventStream[CallEvent]:
         """A stream of the call's events from now on, in order; ends after `Disconnected`.

@@ -430,10 +430,15 @@ async def test_a_stopping_system_ends_its_calls(autojump_clock: MockClock) -> No
 async def test_what_a_media_socket_cannot_do_says_so(autojump_clock: MockClock) -> None:
     async with open_board(stay) as board:
         _, call = await board.call()
-        with pytest.raises(NotSupportedByLeg, match="cannot send 2 key tones"):
-            await call.send_digits("12")
-        with pytest.raises(NotSupportedByLeg, match="cannot transfer"):
-            await call.transfer_to("+1")
+        for attempt, text in (
+            (call.ring(), "cannot ring"),
+            (call.send_digits("12"), "cannot send 2 key tones"),
+            (call.transfer_to("+1"), "cannot transfer to"),
+            (call.hold(), "cannot hold"),
+            (call.resume(), "cannot resume"),
+        ):
+            with pytest.raises(NotSupportedByLeg, match=f"the memory media wire {text}"):
+                await attempt
 
 
 async def test_switchboard_needs_a_pattern_that_is_a_regular_expression() -> None:
