@@ -59,11 +59,12 @@ class CallServer:
         return f"ws://{self.bound.authority}/twilio/media"
 
     async def listen(self) -> None:
-        """Start the listener under the system's root.
+        """Start everything under the system's root: sockets, calls and the listener.
 
         Raises:
             OSError: The address cannot be bound.
         """
+        # In this order, so that in the end nobody comes in, then calls are ended, then their sockets.
         await self.system.start(
             ChildSpec(
                 name="connections",
@@ -74,6 +75,7 @@ class CallServer:
                 doc="one task for each carrier's socket; they outlive the listener",
             )
         )
+        await self.switchboard.start()
         ref = await self.system.start(
             ChildSpec(
                 name="listener",
@@ -182,7 +184,6 @@ async def open_server(
     """
     options = options or ServerOptions()
     switchboard = Switchboard(system, routes, max_calls=options.max_calls)
-    await switchboard.start()
     server = CallServer(system, switchboard, options)
     await server.listen()
     yield server

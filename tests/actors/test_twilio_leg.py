@@ -302,6 +302,28 @@ async def test_killed_listener_comes_back_and_calls_do_not_notice(autojump_clock
         assert first.result().playout.underruns == 0
 
 
+async def test_server_that_stops_ends_its_calls_and_says_why(autojump_clock: MockClock) -> None:
+    calls: list[Call] = []
+
+    async def run(call: Call) -> None:
+        calls.append(call)
+        await stay(call)
+
+    async with trio.open_nursery() as nursery:
+        network = MemoryNetwork()
+        async with (
+            open_system(network=network) as system,
+            open_server(system, (Route(".*", run),), ServerOptions(port=8080)) as server,
+        ):
+            phone = CarrierEmulator(network, server.media_url).call(SilentCaller())
+            await nursery.start(phone.run)
+            await trio.sleep(1)
+        end = calls[0].end
+        assert end is not None
+        assert end.reason is EndReason.SHUTDOWN
+    assert phone.result().outcome.end in {CallEnd.REMOTE_CLOSED, CallEnd.REMOTE_LOST}
+
+
 async def test_carrier_that_does_not_read_costs_bounded_memory_and_its_own_call_only(
     autojump_clock: MockClock,
 ) -> None:
