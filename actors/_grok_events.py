@@ -240,9 +240,6 @@ class VoiceAgentAPIEvents:
         """An MCP server did not answer."""
 
 
-MessageClass = type[ServerMessage[object]]
-
-
 def _classes(namespace: type) -> Iterator[type[GrokEvent]]:
     for value in vars(namespace).values():
         if isinstance(value, type) and issubclass(value, GrokEvent):

@@ -127,7 +127,6 @@ class GrokMessages:
         before = self._playback.turns.created(
             event.response.id,
             self._core.session.output_format,
-            now,
             interruptible=say is None or say.interruptible,
         )
         if before is not None:
@@ -173,9 +172,7 @@ class GrokMessages:
         state = self._playback.turns.get(event.response_id)
         if state is None:
             # No `response.created` came; a server that sends audio has begun all the same.
-            self._playback.turns.created(
-                event.response_id, self._core.session.output_format, trio.current_time()
-            )
+            self._playback.turns.created(event.response_id, self._core.session.output_format)
             state = self._playback.turns.current
             assert state is not None
         self._playback.play(state, event.item_id, event.content_index or 0, event.payload())

@@ -264,8 +264,3 @@ class GrokSession:
     def _follow_input(self) -> None:
         asked = format_from_wire(dig(self.config, "audio", "input", "format"))
         self.input_format = asked or PCM16_24K
-
-    @property
-    def accepted_config(self) -> Json:
-        """What the server accepted."""
-        return dict(self._accepted)

@@ -40,7 +40,6 @@ class ResponseState:
     id: str
     audio_format: AudioFormat
     generation: int
-    created_at: float
     interruptible: bool = True
     items: OrderedDict[str, AudioItem] = attrs.field(factory=OrderedDict[str, AudioItem])
     received: float = 0.0
@@ -58,7 +57,6 @@ class ResponseState:
     """It was interrupted: later audio is dropped."""
     carry: bytes = b""
     """An odd octet of PCM that waits for its other half."""
-    dropped_octets: int = 0
 
     @property
     def active(self) -> bool:
@@ -93,7 +91,7 @@ class GrokTurns:
         return self._by_id.get(response_id)
 
     def created(
-        self, response_id: str, audio_format: AudioFormat, now: float, *, interruptible: bool = True
+        self, response_id: str, audio_format: AudioFormat, *, interruptible: bool = True
     ) -> ResponseState | None:
         """A response begins.
 
@@ -110,7 +108,6 @@ class GrokTurns:
             id=response_id,
             audio_format=audio_format,
             generation=next_generation(),
-            created_at=now,
             interruptible=interruptible,
         )
         self._by_id[response_id] = self.current = state
@@ -130,7 +127,6 @@ class GrokTurns:
     ) -> AudioFrame | None:
         """Audio of a response came; returns the frame to play, or None where there is nothing to play."""
         if state.dead:
-            state.dropped_octets += len(payload)
             return None
         audio_format = state.audio_format
         if audio_format.encoding is Encoding.PCM16:

@@ -32,7 +32,6 @@ from ._websocket import DialFailed, SocketClosed, WebSocket, WebSocketStatistics
 NOT_CONNECTED = 1006
 GOING_AWAY = 1001
 NORMAL = 1000
-UNDECODABLE = 1007
 
 
 @attrs.frozen(kw_only=True)

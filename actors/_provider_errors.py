@@ -35,8 +35,6 @@ class ProviderFailure(enum.Enum):
     """It was not ready in the time that was given."""
     CONNECTION_LOST = "connection lost"
     """The connection ended before an answer came; the client itself goes on with a new one."""
-    INTERNAL = "internal"
-    """A bug of ours; the log has it."""
 
 
 class ProviderFailed(Exception):
