@@ -205,6 +205,10 @@ def write_files(run: DemoRun) -> None:
     if run.agent is not None and run.agent.trace_path is not None:
         Path(run.agent.trace_path).replace(run.out / "trace.jsonl")
     run.result.write_wav(run.out / "caller-heard.wav")
+    for path in (run.out / name for name in FILES):
+        # What people said is for the eyes of who made the call.
+        if path.exists():
+            path.chmod(0o600)
 
 
 def report(run: DemoRun) -> int:

@@ -44,6 +44,7 @@ async def test_demo_leaves_a_recording_a_transcript_and_a_trace(
     assert np.abs(samples[heard_at - rate // 10 : heard_at, 1]).max() > 1000
     assert np.abs(after).max() < 50
 
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     trace = (tmp_path / "trace.jsonl").read_text()
     assert all(json.loads(line) for line in trace.splitlines())
     assert "response.function_call_arguments.done" in trace
