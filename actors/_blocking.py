@@ -15,17 +15,23 @@ def virtual_time() -> bool:
     return isinstance(trio.lowlevel.current_clock(), MockClock)
 
 
-async def run_blocking(fn: Callable[[*Ts], T], *args: *Ts, limiter: trio.CapacityLimiter | None = None) -> T:
+async def run_blocking(
+    fn: Callable[[*Ts], T],
+    *args: *Ts,
+    limiter: trio.CapacityLimiter | None = None,
+    abandon_on_cancel: bool = False,
+) -> T:
     """Run a function that blocks.
 
     Args:
         fn: The function.
         args: Its arguments.
         limiter: Bounds the threads; trio's own default if None.
+        abandon_on_cancel: A cancelled call leaves the function to itself, and its result is lost.
 
-    A cancelled call waits for the function, which cannot be interrupted.
+    Without that a cancelled call waits for the function, which cannot be interrupted: it has run, or it has not begun.
     """
     if virtual_time():
         await trio.lowlevel.checkpoint()
         return fn(*args)
-    return await trio.to_thread.run_sync(fn, *args, limiter=limiter)
+    return await trio.to_thread.run_sync(fn, *args, limiter=limiter, abandon_on_cancel=abandon_on_cancel)

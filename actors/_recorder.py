@@ -72,19 +72,22 @@ class CallRecorder:
             call.leg.playout.on_cut.append(self._cut)
             context.log.info("recording to %s", path)
             task_status.started()
+            # Taken from the timeline and not known to be written: a cancellation may come in between.
+            taken = b""
             try:
                 while True:
                     await trio.sleep(FLUSH_EVERY)
-                    octets = self._timeline.take(self._final_until())
-                    if octets:
-                        await run_blocking(writer.append, octets)
-                        self._written += len(octets) // 4
+                    taken = self._timeline.take(self._final_until())
+                    if taken:
+                        await run_blocking(writer.append, taken)
+                        self._written += len(taken) // 4
+                        taken = b""
             finally:
                 call.on_audio.remove(self._caller)
                 call.leg.playout.on_chunk.remove(self._agent)
                 call.leg.playout.on_cut.remove(self._cut)
                 # Inline: at most half a second of audio, and nothing may be lost when we are cancelled.
-                octets = self._timeline.finish(self._heard_until - self._origin)
+                octets = taken + self._timeline.finish(self._heard_until - self._origin)
                 writer.append(octets)
                 self._written += len(octets) // 4
                 writer.close()

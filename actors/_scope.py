@@ -93,8 +93,12 @@ class Scope:
 
     def start_bridge(self, edge: "Edge") -> "ActorRef[object]":
         """Start the actor of an edge; used by `MediaUnit.send_media_to`."""
+        bridges = self.bridges
         self._edges += 1
-        return self.bridges.start_child_soon(
+        # Several scopes may stand for one system, each with a count of its own.
+        while self.system.lookup(f"{bridges.path}/{edge.name}-{self._edges}") is not None:
+            self._edges += 1
+        return bridges.start_child_soon(
             ChildSpec(
                 name=f"{edge.name}-{self._edges}",
                 run=Bridge(edge).run,

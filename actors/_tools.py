@@ -11,7 +11,7 @@ import attrs
 import orjson
 import trio
 
-from ._blocking import virtual_time
+from ._blocking import run_blocking
 from ._context import Context, path_logger
 from ._errors import NameTaken
 from ._ref import ActorRef
@@ -220,14 +220,9 @@ class ToolRunner:
     async def _result_of(self, call: Callable[[], object], tool: AnyTool) -> object:
         if tool.is_async:
             return await cast("Awaitable[object]", call())
-        if virtual_time():
-            # The clock would jump while a thread works.
-            await trio.lowlevel.checkpoint()
-            result = call()
-        else:
-            if self._limiter is None:
-                self._limiter = trio.CapacityLimiter(THREADS)
-            result = await trio.to_thread.run_sync(call, limiter=self._limiter, abandon_on_cancel=True)
+        if self._limiter is None:
+            self._limiter = trio.CapacityLimiter(THREADS)
+        result = await run_blocking(call, limiter=self._limiter, abandon_on_cancel=True)
         # A plain function may return what another, async one made.
         return await cast("Awaitable[object]", result) if inspect.isawaitable(result) else result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import attrs
 
@@ -16,6 +17,8 @@ from ._schema import Kind, Parameter, parameter_stems
 from ._spans import Span, spoken_answer, titled
 from ._text import Utterance, phrases, stem, word_set
 from ._times import WEEKDAYS, DayKind, DaySpan, TimeSpan, day_part, find_days, find_times
+
+S = TypeVar("S", DaySpan, TimeSpan)
 
 # Kinds that recognise their words wherever they are come before those that take what is left.
 _ORDER = (
@@ -202,15 +205,16 @@ class _Filling:
                         self._put(parameter, choice, day.start, day.end)
                         return
 
-    def _free_day(self) -> DaySpan | None:
-        free = [day for day in self.days if day.start not in self.taken]
+    def _free(self, spans: Sequence[S]) -> S | None:
+        """The first span that no argument has taken; the last one where the speaker corrected themself."""
+        free = [span for span in spans if span.start not in self.taken]
         if not free:
             return None
         corrected = self.utterance.has("actually", "sorry", "i mean", "instead", "rather")
         return free[-1] if corrected else free[0]
 
     def _day(self, parameter: Parameter) -> None:
-        day = self._free_day()
+        day = self._free(self.days)
         if day is None:
             return
         if parameter.kind is Kind.WEEKDAY and day.kind is DayKind.WEEKDAY and day.weekday is not None:
@@ -224,15 +228,8 @@ class _Filling:
         else:
             self._put(parameter, day.said, day.start, day.end)
 
-    def _free_time(self) -> TimeSpan | None:
-        free = [time for time in self.times if time.start not in self.taken]
-        if not free:
-            return None
-        corrected = self.utterance.has("actually", "sorry", "i mean", "instead", "rather")
-        return free[-1] if corrected else free[0]
-
     def _time(self, parameter: Parameter) -> None:
-        time = self._free_time()
+        time = self._free(self.times)
         if time is not None:
             self._put(parameter, time.clock(office_hours=self.office_hours), time.start, time.end)
             return
@@ -242,7 +239,7 @@ class _Filling:
             self._put(parameter, part, index, index + 1)
 
     def _day_and_time(self, parameter: Parameter) -> None:
-        day, time = self._free_day(), self._free_time()
+        day, time = self._free(self.days), self._free(self.times)
         if day is None and time is None:
             return
         said: list[str] = []

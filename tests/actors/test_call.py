@@ -1,5 +1,6 @@
 """Calls: how they begin, what they carry, how they end, and that nothing of them is left."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from callboard.actors import _recorder
 from callboard.actors._call import Call, NotSupportedByLeg
 from callboard.actors._call_end import CallEnd, EndReason, Party
 from callboard.actors._call_events import CallEvent, Connected, Disconnected, MediaDisplaced, ToneReceived
@@ -271,6 +273,37 @@ async def test_killed_recorder_goes_on_in_a_second_file(autojump_clock: MockCloc
     first, second = read_wav(tmp_path / "x.wav")[0], read_wav(tmp_path / "x-2.wav")[0]
     assert len(first) == 16000
     assert 1.5 * 8000 < len(second) <= 16000
+
+
+async def test_recorder_killed_between_taking_and_writing_loses_nothing(
+    autojump_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "calls/CA1/units/recorder-1"
+    struck: list[float] = []
+
+    async def scenario(call: Call) -> None:
+        await call.record(tmp_path / "x.wav")
+        await trio.sleep_forever()
+
+    async with open_board(scenario) as board:
+
+        async def strike(fn: Callable[..., object], *args: object) -> object:
+            if trio.current_time() > board_time + 1.4 and not struck:
+                struck.append(trio.current_time())
+                board.system.kill(path)
+            await trio.lowlevel.checkpoint()
+            return fn(*args)
+
+        board_time = trio.current_time()
+        monkeypatch.setattr(_recorder, "run_blocking", strike)
+        leg, call = await board.call()
+        await leg.talk(2)
+        leg.hang_up()
+        await ended(call)
+        first = read_wav(tmp_path / "x.wav")[0]
+        assert len(struck) == 1
+        # All that had been heard by then; the frame of that very instant may be on either side.
+        assert len(first) == pytest.approx((struck[0] - board_time) * 8000, abs=160)
 
 
 async def test_prompt_is_played_whole_and_cancelling_it_silences_it(

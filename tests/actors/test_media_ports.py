@@ -218,6 +218,18 @@ async def test_killed_bridge_heals_and_loses_nothing(autojump_clock: MockClock) 
         assert edge.ref.statistics().restarts == 4
 
 
+async def test_scopes_of_one_system_do_not_take_each_others_names(autojump_clock: MockClock) -> None:
+    async with open_scope() as (system, first):
+        second = await system_scope(system)
+        sinks = [Unit("b", first), Unit("b", second)]
+        for scope, sink in zip((first, second), sinks, strict=True):
+            source = Unit("a", scope)
+            source.send_media_to(sink)
+            source.say(1)
+        await wait_all_tasks_blocked()
+        assert [sink.numbers for sink in sinks] == [[1], [1]]
+
+
 async def test_closing_all_edges_leaves_no_bridge(autojump_clock: MockClock) -> None:
     async with open_scope() as (_, scope):
         middle = Unit("m", scope, policy=InputPolicy.MIX)
