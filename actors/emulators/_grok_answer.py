@@ -13,7 +13,7 @@ from ._grok_frames import Place
 from ._grok_options import TextModality
 from ._grok_parts import Parts
 from ._grok_plan import Response
-from ._grok_speech import Mouth, substitute
+from ._speech import Mouth, substitute
 
 
 class Answer:
@@ -32,7 +32,7 @@ class Answer:
         session = parts.session
         # Settings are taken here: a change during an answer is for the next one.
         self._binary = session.config.output_transport == "binary"
-        self._mouth = Mouth(parts.speech.engines, session.config.output_format, session.config.speed)
+        self._mouth = Mouth(parts.speech.engines, session.output_codec, session.config.speed)
 
     async def give(self) -> None:
         """Speak, then call."""

@@ -10,8 +10,8 @@ from ._grok_ids import Ids
 from ._grok_options import GrokEmulatorOptions
 from ._grok_outlet import Outlet
 from ._grok_session import Session
-from ._grok_speech import Speech
 from ._grok_usage import Meter
+from ._speech import Speech
 
 
 @attrs.frozen(kw_only=True)

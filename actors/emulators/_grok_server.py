@@ -23,9 +23,9 @@ from ._grok_options import GrokEmulatorOptions
 from ._grok_outlet import Outlet, abort
 from ._grok_parts import Parts
 from ._grok_session import VOICES, Session
-from ._grok_speech import Speech
 from ._grok_usage import Meter
 from ._grok_vault import Vault
+from ._speech import Speech
 
 REALTIME_PATH = "/v1/realtime"
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import cast
 
 from callboard.actors.brains import ToolSpec
+from callboard.media import Encoding
 from callboard.protocols import RemoteWireError, grok
 
-from ._grok_ear import VadSettings
+from ._codec import Codec
+from ._ear import VadSettings
 from ._grok_options import GrokEmulatorOptions
 
 VOICES = (
@@ -84,6 +86,16 @@ class Session:
         self.config = config
 
     # --- what the settings mean
+
+    @property
+    def input_codec(self) -> Codec:
+        """How the client writes its audio."""
+        return _codec(self.config.input_format)
+
+    @property
+    def output_codec(self) -> Codec:
+        """How the client wants its audio written."""
+        return _codec(self.config.output_format)
 
     @property
     def manual(self) -> bool:
@@ -215,3 +227,8 @@ class Session:
 
 def _seconds(milliseconds: int | None, default: float) -> float:
     return default if milliseconds is None else milliseconds / 1000
+
+
+def _codec(format: grok.AudioFormatConfig) -> Codec:
+    encoding = {"audio/pcmu": Encoding.ULAW, "audio/pcma": Encoding.ALAW}.get(format.type, Encoding.PCM16)
+    return Codec(encoding, format.rate_hz)

@@ -8,8 +8,8 @@ import trio
 
 from callboard.media import Samples
 
+from ._ear import Ear, Partial, Started, Stopped
 from ._grok_conversation import Item, ItemKind, ItemStatus
-from ._grok_ear import Ear, Partial, Started, Stopped
 from ._grok_options import Transcripts, UserItem
 from ._grok_parts import Parts
 from ._grok_plan import Origin, Plan, Response
@@ -63,9 +63,7 @@ class Turns:
         """Take over the session's settings."""
         session = self._parts.session
         listening = not session.manual or self._parts.options.speech_events_in_manual
-        self.ear.configure(
-            session.config.input_format, session.vad if listening else None, manual=session.manual
-        )
+        self.ear.configure(session.input_codec, session.vad if listening else None, manual=session.manual)
 
     async def hear(self, payload: bytes) -> None:
         """Audio came."""

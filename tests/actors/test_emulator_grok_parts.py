@@ -13,16 +13,18 @@ import trio
 from hypothesis import given, strategies as st
 
 from callboard.actors._websocket import open_websocket
+from callboard.actors.emulators._codec import Codec
+from callboard.actors.emulators._ear import MAX_TURN, Ear, Started, Stopped, VadSettings
 from callboard.actors.emulators._grok_conversation import Conversation, ConversationError, Item, ItemKind
-from callboard.actors.emulators._grok_ear import MAX_TURN, Ear, Started, Stopped, VadSettings
 from callboard.actors.emulators._grok_ids import make_ids
-from callboard.actors.emulators._grok_speech import substitute
 from callboard.actors.emulators._grok_usage import Meter
 from callboard.actors.emulators._grok_vault import Vault
-from callboard.media import PCM16_24K, encode
+from callboard.actors.emulators._speech import substitute
+from callboard.media import PCM16_24K, Encoding, encode
 from callboard.protocols import grok
 from tests.actors.emulator_grok_kit import AUTH, TONES, VAD, Rules, call, running, say, speech
 
+PCM_24K = Codec(Encoding.PCM16, 24000)
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -74,7 +76,7 @@ def test_cutting_the_input_makes_no_difference(size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     octets = encode(speech("cut me anywhere", before=0.3, after=0.7), PCM16_24K)
     ear = Ear(TONES)
-    ear.configure(grok.AudioFormatConfig(), settings(), manual=False)
+    ear.configure(PCM_24K, settings(), manual=False)
     events: list[object] = []
     at = 0
     while at < len(octets):
@@ -84,7 +86,7 @@ def test_cutting_the_input_makes_no_difference(size: int, seed: int) -> None:
     (started,) = (event for event in events if isinstance(event, Started))
     (stopped,) = (event for event in events if isinstance(event, Stopped))
     whole = Ear(TONES)
-    whole.configure(grok.AudioFormatConfig(), settings(), manual=False)
+    whole.configure(PCM_24K, settings(), manual=False)
     reference = whole.feed(octets)
     assert started == reference[0]
     assert isinstance(reference[-1], Stopped)
@@ -95,11 +97,11 @@ def test_cutting_the_input_makes_no_difference(size: int, seed: int) -> None:
 
 def test_endless_audio_is_bounded() -> None:
     ear = Ear(TONES)
-    ear.configure(grok.AudioFormatConfig(), None, manual=True)
+    ear.configure(PCM_24K, None, manual=True)
     for _ in range(4):
         ear.feed(bytes(48000 * 50))
     assert ear.buffered_ms <= MAX_TURN * 1000
-    ear.configure(grok.AudioFormatConfig(), settings(), manual=False)
+    ear.configure(PCM_24K, settings(), manual=False)
     ear.feed(bytes(4800))
     assert ear.buffered_ms < 2000
     assert ear.position_ms == 200_100
@@ -107,7 +109,7 @@ def test_endless_audio_is_bounded() -> None:
 
 def test_skipped_audio_counts_as_received() -> None:
     ear = Ear(TONES)
-    ear.configure(grok.AudioFormatConfig(), settings(prefix_padding=0.0), manual=False)
+    ear.configure(PCM_24K, settings(prefix_padding=0.0), manual=False)
     ear.skip(bytes(48000))
     events = ear.feed(encode(speech("hello", before=0.5), PCM16_24K))
     assert isinstance(events[0], Started)
@@ -116,7 +118,7 @@ def test_skipped_audio_counts_as_received() -> None:
 
 def test_no_padding_still_gives_the_recogniser_the_beginning() -> None:
     ear = Ear(TONES)
-    ear.configure(grok.AudioFormatConfig(), settings(prefix_padding=0.0), manual=False)
+    ear.configure(PCM_24K, settings(prefix_padding=0.0), manual=False)
     stopped = ear.feed(encode(speech("from the start"), PCM16_24K))[-1]
     assert isinstance(stopped, Stopped)
     assert TONES.recogniser.transcribe(stopped.samples) == "from the start"

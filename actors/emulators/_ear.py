@@ -9,20 +9,17 @@ import attrs
 import numpy as np
 
 from callboard.media import (
-    ALAW_8K,
-    PCM16_24K,
-    ULAW_8K,
-    AudioFormat,
+    Encoding,
     Resampler,
     Samples,
     SpeechStarted,
     SpeechStopped,
     ToneDecoder,
     VoiceActivity,
-    decode,
 )
 from callboard.media.speech import SpeechEngines
-from callboard.protocols.grok import AudioFormatConfig
+
+from ._codec import Codec
 
 # Audio held at most while a turn lasts, seconds: 4 MB at 16 kHz. A longer turn loses its beginning.
 MAX_TURN = 120.0
@@ -88,8 +85,8 @@ class Ear:
         self._rate_hz = engines.recogniser.rate_hz
         self._detector = engines.new_detector()
         self._buffer = _Buffer(self._rate_hz)
-        self._format = AudioFormatConfig()
-        self._format_base = 0.0
+        self._codec = Codec(Encoding.PCM16, 24000)
+        self._base_ms = 0.0
         self._n_received = 0
         self._turn: _Turn | None = None
         self._vad: _Vad | None = None
@@ -98,18 +95,18 @@ class Ear:
 
     # --- settings
 
-    def configure(self, format: AudioFormatConfig, vad: VadSettings | None, *, manual: bool) -> None:
+    def configure(self, codec: Codec, vad: VadSettings | None, *, manual: bool) -> None:
         """Take over the session's settings.
 
         Args:
-            format: The codec of what follows.
+            codec: How what follows is written.
             vad: How to detect turns, None not to.
             manual: True where the client takes the audio itself: then nothing of it is dropped.
         """
-        if format != self._format:
-            self._format_base = self._position()
+        if codec != self._codec:
+            self._base_ms = self._position()
             self._n_received = 0
-            self._format = format
+            self._codec = codec
             self._restart()
         if vad != (self._vad.settings if self._vad else None) or manual != self._manual:
             self._vad = None if vad is None else _Vad(vad, self._position())
@@ -118,7 +115,7 @@ class Ear:
         self._manual = manual
 
     def _restart(self) -> None:
-        from_hz = self._format.rate_hz
+        from_hz = self._codec.rate_hz
         self._to_recogniser = Resampler(from_hz, self._rate_hz)
         self._to_detector = Resampler(from_hz, self._detector.rate_hz)
         self._torn = b""
@@ -146,7 +143,7 @@ class Ear:
         return self._buffer.joined()
 
     def _position(self) -> float:
-        return self._format_base + self._n_received * 1000 / self._format.rate_hz
+        return self._base_ms + self._n_received * 1000 / self._codec.rate_hz
 
     # --- audio
 
@@ -181,13 +178,13 @@ class Ear:
         n_samples = len(self._decode(payload))
         self._n_received += n_samples
         if self._vad is not None:
-            self._vad.skip(n_samples * 1000 / self._format.rate_hz)
+            self._vad.skip(n_samples * 1000 / self._codec.rate_hz)
 
     def convert(self, payload: bytes) -> Samples:
         """A recording in the configured codec at the recogniser's rate; it is not part of the stream."""
-        whole = len(payload) - len(payload) % 2 if self._format.type == "audio/pcm" else len(payload)
-        samples = decode(payload[:whole], self._layout)
-        return Resampler(self._format.rate_hz, self._rate_hz).process(samples)
+        whole = len(payload) - len(payload) % self._codec.sample_width
+        samples = self._codec.decode(payload[:whole])
+        return Resampler(self._codec.rate_hz, self._rate_hz).process(samples)
 
     def take(self) -> Samples:
         """Give away all audio not taken yet, at the recogniser's rate; a turn in progress ends with it."""
@@ -203,19 +200,14 @@ class Ear:
             self._vad = _Vad(self._vad.settings, self._position())
             self._detector.reset()
 
-    @property
-    def _layout(self) -> AudioFormat:
-        """How octets become samples; the rate in it plays no part."""
-        return {"audio/pcmu": ULAW_8K, "audio/pcma": ALAW_8K}.get(self._format.type, PCM16_24K)
-
     def _decode(self, payload: bytes) -> Samples:
-        if self._format.type == "audio/pcm":
+        if self._codec.sample_width > 1:
             # Clients cut PCM anywhere, also within a sample.
             payload = self._torn + payload
-            whole = len(payload) & ~1
+            whole = len(payload) - len(payload) % self._codec.sample_width
             self._torn = payload[whole:]
             payload = payload[:whole]
-        return decode(payload, self._layout)
+        return self._codec.decode(payload)
 
     def _rate(self, vad: "_Vad", frame: Samples, heard: list[Heard]) -> None:
         probability = self._detector.probability(frame)

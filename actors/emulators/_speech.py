@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import trio
 
-from callboard.media import ALAW_8K, PCM16_24K, ULAW_8K, Resampler, Samples, encode
+from callboard.media import Resampler, Samples
 from callboard.media.speech import SpeechEngines
-from callboard.protocols.grok import AudioFormatConfig
+
+from ._codec import Codec
 
 
 class Speech:
@@ -50,17 +51,16 @@ class Mouth:
 
     Args:
         engines: Whose rate the segments have.
-        format: The output codec.
+        codec: How they are written.
         speed: 0.7 to 1.5; a segment lasts 1 / speed of its time. Done by resampling, so the pitch goes with
             it, and tones at another speed than 1 can no longer be read.
     """
 
-    def __init__(self, engines: SpeechEngines, format: AudioFormatConfig, speed: float) -> None:
-        self._format = {"audio/pcmu": ULAW_8K, "audio/pcma": ALAW_8K}.get(format.type, PCM16_24K)
-        self.rate_hz = format.rate_hz
+    def __init__(self, engines: SpeechEngines, codec: Codec, speed: float = 1.0) -> None:
+        self._codec = codec
         self._from_hz = engines.synthesiser.rate_hz
         self._speed = speed
-        self._resampler = Resampler(self._from_hz, self.rate_hz)
+        self._resampler = Resampler(self._from_hz, codec.rate_hz)
 
     def utter(self, samples: Samples) -> bytes:
         """The octets of the next segment."""
@@ -71,15 +71,15 @@ class Mouth:
             # The filter holds back its delay; without this the end of the segment would come with the next.
             tail = np.zeros(math.ceil(self._resampler.delay * self._from_hz), np.int16)
             samples = np.concatenate((samples, tail))
-        return encode(self._resampler.process(samples), self._format)
+        return self._codec.encode(self._resampler.process(samples))
 
     def seconds(self, n_octets: int) -> float:
         """How long so many octets last."""
-        return self._format.n_samples(n_octets) / self.rate_hz
+        return self._codec.seconds(n_octets)
 
     def octets(self, seconds: float) -> int:
         """The whole samples nearest to a duration, in octets; at least one sample."""
-        return self._format.n_octets(max(1, round(seconds * self.rate_hz)))
+        return self._codec.octets(seconds)
 
 
 def substitute(text: str, replace: Mapping[str, str]) -> str:
