@@ -11,6 +11,7 @@ import attrs
 
 from ._dialogue import Dialogue, Plan
 from ._forms import confirmation
+from ._go_on import question_again
 from ._instructed import instructed
 from ._intent import Setting
 from ._intents import answers_question, converse, greeting, social
@@ -58,7 +59,8 @@ class RuleBrain:
 
     It chooses any registered function by the words it shares with what was said, fills its arguments by their
     JSON Schema, asks for what is missing, says results in sentences, and talks about the rest as a clinic's
-    reception, a pizzeria or good company would.
+    reception, a pizzeria or good company would. Asked to go on, or asked again with nothing new said, it takes
+    up the caller's last question again.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -82,7 +84,8 @@ class _Answer:
 
     def __init__(self, given: BrainInput, seed: int, understanding: Understanding) -> None:
         self.given = given
-        self.turns = given.history[-MAX_TURNS:]
+        turns = given.history[-MAX_TURNS:]
+        self.turns = turns if given.response_instructions else question_again(turns)
         extra = given.response_instructions or ""
         self.persona = read_persona(f"{given.instructions}\n{extra}" if extra else given.instructions)
         self.tools = understanding.tools
