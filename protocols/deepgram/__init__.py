@@ -1,5 +1,10 @@
 """The wire of Deepgram's Voice Agent API, client and server side, without any I/O."""
 
+from ._audio_check import (
+    INPUT_ENCODINGS as INPUT_ENCODINGS,
+    OUTPUT_ENCODINGS as OUTPUT_ENCODINGS,
+    output_rate_hz as output_rate_hz,
+)
 from ._base import (
     BinaryAudio as BinaryAudio,
     ClientMessage as ClientMessage,
@@ -72,6 +77,7 @@ from ._parts import (
     ThinkLiveProvider as ThinkLiveProvider,
     ThinkProvider as ThinkProvider,
 )
+from ._provider_check import is_speed_possible as is_speed_possible
 from ._server_messages import (
     AgentAudioDone as AgentAudioDone,
     AgentStartedSpeaking as AgentStartedSpeaking,
@@ -104,4 +110,12 @@ from ._settings import (
     Context as Context,
     Flags as Flags,
     Settings as Settings,
+)
+from ._settings_check import check_settings as check_settings
+from ._updates import (
+    ACKNOWLEDGEMENTS as ACKNOWLEDGEMENTS,
+    Update as Update,
+    apply_update as apply_update,
+    check_update as check_update,
+    merge_listen as merge_listen,
 )

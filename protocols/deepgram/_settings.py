@@ -11,12 +11,13 @@ from ._base import NO_EXTRA, ClientMessage
 from ._history import History
 from ._parts import Function, Listen, SpeakEntry, ThinkEntry, ThinkLive
 
-__all__ = ["Agent", "Audio", "AudioInput", "AudioOutput", "Context", "Flags", "Settings"]
+__all__ = ["Agent", "Audio", "AudioInput", "AudioOutput", "Context", "Flags", "Settings", "as_chain"]
 
 T = TypeVar("T")
 
 
-def _chain(given: T | tuple[T, ...] | None) -> tuple[T, ...]:
+def as_chain(given: T | tuple[T, ...] | None) -> tuple[T, ...]:
+    """Return what is one entry or several in the order in which they are tried."""
     # Our parts are no tuples, which the type of T cannot say.
     return () if given is None else cast("tuple[T, ...]", given if isinstance(given, tuple) else (given,))
 
@@ -92,12 +93,12 @@ class Agent:
     @property
     def think_chain(self) -> tuple[ThinkEntry, ...]:
         """The language models in the order in which they are tried."""
-        return _chain(self.think)
+        return as_chain(self.think)
 
     @property
     def speak_chain(self) -> tuple[SpeakEntry, ...]:
         """The voices in the order in which they are tried."""
-        return _chain(self.speak)
+        return as_chain(self.speak)
 
     @property
     def functions(self) -> tuple[Function, ...]:
