@@ -1,6 +1,7 @@
 """One connection of the emulator: greets, reads, and lets its parts answer."""
 
 import logging
+from collections.abc import Sequence
 
 import trio
 
@@ -32,7 +33,10 @@ class GrokConnection:
         resumed: What an earlier session with the same conversation left, to be replayed if the client asks.
     """
 
-    def __init__(self, socket: WebSocket, parts: Parts, resumed: tuple[Item, ...]) -> None:
+    asks_as = Origin.CLIENT
+    """How a `response.create` is taken: as a client's it is refused while another response runs."""
+
+    def __init__(self, socket: WebSocket, parts: Parts, resumed: tuple[Item, ...] = ()) -> None:
         self._socket = socket
         self._parts = parts
         self._resumed = resumed
@@ -54,6 +58,7 @@ class GrokConnection:
                 nursery.start_soon(self._ping)
                 nursery.start_soon(self._limit_session)
                 nursery.start_soon(self._limit_idleness)
+                nursery.start_soon(self.follow)
                 await self._read()
         except* SocketClosed:
             _log.debug("a client is gone")
@@ -114,11 +119,23 @@ class GrokConnection:
             message = await self._socket.receive()
             self._last_message = trio.current_time()
             try:
-                decoded = grok.decode_client_event(message)
+                events = self.decode(message)
                 self._n_garbage = 0
-                await self._handle(decoded.event)
+                for event in events:
+                    await self.handle(event)
             except RemoteWireError as error:
                 await self._refuse(error)
+
+    def decode(self, message: str | bytes) -> Sequence[grok.Event]:
+        """The events of the wire that a message means: one, unless the client speaks a dialect.
+
+        Raises:
+            RemoteWireError: It is none.
+        """
+        return (grok.decode_client_event(message).event,)
+
+    async def follow(self) -> None:
+        """Handle events that come from elsewhere than the socket; runs beside the reader."""
 
     async def _refuse(self, error: RemoteWireError) -> None:
         reply = error.reply
@@ -130,7 +147,12 @@ class GrokConnection:
             await self._parts.outlet.close(_INCONSISTENT, "too many messages that are not events")
             await trio.sleep_forever()
 
-    async def _handle(self, event: grok.Event) -> None:
+    async def handle(self, event: grok.Event) -> None:
+        """Act on an event of the client.
+
+        Raises:
+            RemoteWireError: It cannot be used.
+        """
         match event:
             case grok.BinaryAudio():
                 await self._turns.hear(event.payload)
@@ -152,7 +174,7 @@ class GrokConnection:
                 except ConversationError as error:
                     await self._answer_badly(str(error), event.event_id, error.param)
             case grok.ResponseCreate():
-                plan = Plan(origin=Origin.CLIENT, options=event.response or grok.ResponseOptions())
+                plan = Plan(origin=self.asks_as, options=event.response or grok.ResponseOptions())
                 await self._submit(plan, event.event_id)
             case grok.ResponseCancel():
                 if not await self._turns.responder.cancel(event.response_id):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 
 import attrs
 import trio
@@ -64,23 +65,36 @@ class Outlet:
         """
         async for event in self._out:
             if isinstance(event, _Close):
-                if event.last is not None:
-                    await self._write(event.last)
+                for message in () if event.last is None else self.translate(event.last):
+                    await self._write(message)
                 await self._socket.aclose(event.code, event.reason)
                 return
-            sent = False
-            for fault in self._due(event):
-                sent = await self._strike(fault, event) or sent
-            if not sent:
-                await self._write(event)
+            for message in self.translate(event):
+                await self._pass(message)
 
-    async def _write(self, event: Outgoing) -> None:
-        await self._socket.send(grok.encode(event, profile=self._profile))
+    def translate(self, event: Outgoing) -> Sequence[grok.Event]:
+        """What goes on the wire for an event: itself, unless the client speaks a dialect."""
+        return (event,)
 
-    def _due(self, event: Outgoing) -> list[GrokFault]:
+    def encode(self, message: grok.Event) -> str | bytes:
+        """A message of the wire as it is sent."""
+        return grok.encode(message, profile=self._profile)
+
+    async def _pass(self, message: grok.Event) -> None:
+        """Send a message, unless a fault strikes at it."""
+        lost = False
+        for fault in self._due(message):
+            lost = await self._strike(fault, message) or lost
+        if not lost:
+            await self._write(message)
+
+    async def _write(self, message: grok.Event) -> None:
+        await self._socket.send(self.encode(message))
+
+    def _due(self, message: grok.Event) -> list[GrokFault]:
         if not self._faults:
             return []
-        kind = "binary" if isinstance(event, grok.BinaryAudio) else event.type
+        kind: str = getattr(message, "type", "binary")
         for name in ("*", kind):
             self._counts[name] = self._counts.get(name, 0) + 1
         return [
@@ -89,17 +103,18 @@ class Outlet:
             if fault.event in {"*", kind} and fault.nth in {0, self._counts[fault.event]}
         ]
 
-    async def _strike(self, fault: GrokFault, event: Outgoing) -> bool:
-        """Do what the fault says; True where the event itself is not to be sent any more."""
+    async def _strike(self, fault: GrokFault, message: grok.Event) -> bool:
+        """Do what the fault says; True where the message itself is not to be sent any more."""
         _log.info("fault injected: %s", fault.action.value)
         match fault.action:
             case GrokFaultAction.ERROR:
                 detail = grok.ErrorDetail(type=fault.error_type, code=fault.error_type, message=fault.message)
-                await self._write(grok.ErrorEvent(error=detail))
+                for error in self.translate(grok.ErrorEvent(error=detail)):
+                    await self._write(error)
             case GrokFaultAction.DROP:
                 return True
             case GrokFaultAction.DUPLICATE:
-                await self._write(event)
+                await self._write(message)
             case GrokFaultAction.GARBAGE:
                 await self._socket.send(json.dumps({"type": "response.created"})[:-3])
             case GrokFaultAction.STALL:

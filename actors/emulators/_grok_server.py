@@ -16,6 +16,7 @@ from callboard.media.speech import SpeechEngines, load_speech
 
 from ._grok_connection import GrokConnection
 from ._grok_conversation import Conversation, Item
+from ._grok_dialect import DialectConnection, DialectOutlet
 from ._grok_door import Door, refusal
 from ._grok_frames import Frames
 from ._grok_ids import make_ids
@@ -28,6 +29,8 @@ from ._grok_vault import Vault
 from ._speech import Speech
 
 REALTIME_PATH = "/v1/realtime"
+# Where clients of the dialect connect; the two are never mixed on one path.
+DIALECT_PATH = "/v1/voice/agent"
 
 # Speech models use all cores they get; more threads than this only fight over them.
 SPEECH_THREADS = 2
@@ -144,7 +147,7 @@ class GrokEmulator:
             case (("GET" | "HEAD"), "/v1/tts/voices"):
                 voices = [{"voice_id": voice, "name": voice.capitalize()} for voice in VOICES]
                 return self._door.check(request) or json_response(200, {"voices": voices})
-            case _, "/v1/realtime":
+            case _, ("/v1/realtime" | "/v1/voice/agent"):
                 return refusal(426, "Expected a WebSocket upgrade", "Upgrade Required")
             case _, ("/healthz" | "/v1/realtime/client_secrets" | "/v1/tts/voices"):
                 return refusal(405, f"{request.method[:16]} is not allowed here", "Method not allowed")
@@ -155,7 +158,7 @@ class GrokEmulator:
 
     async def _enter(self, upgrade: Upgrade) -> None:
         request = upgrade.request
-        if request.path != REALTIME_PATH:
+        if request.path not in {REALTIME_PATH, DIALECT_PATH}:
             await self._refuse(upgrade, refusal(404, f"No such path: {request.path[:80]}", "Not found"))
             return
         if self._to_refuse:
@@ -188,20 +191,29 @@ class GrokEmulator:
     async def _serve(self, socket: WebSocket, request: Request) -> None:
         self._n_accepted += 1
         number = self._n_accepted
-        wanted = request.query.get("conversation_id", "")
-        kept = self._find(wanted)
-        parts = self._parts(socket, number, request, wanted if kept is not None else None)
+        connection, parts = self._connection(socket, number, request)
         conversation = parts.conversation
         self._sockets[number] = socket
         self._live[conversation.id] = parts
         try:
-            await GrokConnection(socket, parts, kept or ()).run()
+            await connection.run()
         finally:
             del self._sockets[number]
             if self._live.get(conversation.id) is parts:
                 del self._live[conversation.id]
             if parts.session.resumable:
                 self._vault.keep(conversation.id, conversation.snapshot())
+
+    def _connection(self, socket: WebSocket, number: int, request: Request) -> tuple[GrokConnection, Parts]:
+        if request.path == DIALECT_PATH:
+            translating = DialectOutlet(socket, self.options, number)
+            parts = self._parts(translating, request, None)
+            return DialectConnection(socket, parts, translating), parts
+        wanted = request.query.get("conversation_id", "")
+        kept = self._find(wanted)
+        outlet = Outlet(socket, self.options, number)
+        parts = self._parts(outlet, request, wanted if kept is not None else None)
+        return GrokConnection(socket, parts, kept or ()), parts
 
     def _find(self, conversation_id: str) -> tuple[Item, ...] | None:
         """What can be resumed, also of a session whose client is gone without our knowing it yet."""
@@ -210,7 +222,7 @@ class GrokEmulator:
             return live.conversation.snapshot()
         return self._vault.find(conversation_id)
 
-    def _parts(self, socket: WebSocket, number: int, request: Request, conversation_id: str | None) -> Parts:
+    def _parts(self, outlet: Outlet, request: Request, conversation_id: str | None) -> Parts:
         options = self.options
         # Per connection, so that what happens on one does not change the ids of another.
         ids = self._ids.fork()
@@ -218,7 +230,7 @@ class GrokEmulator:
             options=options,
             ids=ids,
             frames=Frames(options, ids),
-            outlet=Outlet(socket, options, number),
+            outlet=outlet,
             session=Session(options, ids.session(), request.query.get("model")),
             conversation=Conversation(conversation_id or ids.new()),
             speech=Speech(self._engines, self._limiter),
