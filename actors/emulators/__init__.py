@@ -1,6 +1,6 @@
 """Stand-ins for the services around callboard, for demonstrations, tests and load.
 
-`GrokEmulator` is the provider, `CarrierEmulator` the carrier with callers on its phones.
+`GrokEmulator` and `DeepgramEmulator` are the providers, `CarrierEmulator` the carrier with callers on its phones.
 """
 
 from ._caller import (
@@ -57,6 +57,19 @@ from ._carrier_result import (
     CallResult as CallResult,
     CarrierStatistics as CarrierStatistics,
 )
+from ._deepgram_options import (
+    DeepgramEmulatorOptions as DeepgramEmulatorOptions,
+    DeepgramFault as DeepgramFault,
+    FunctionEndpoint as FunctionEndpoint,
+    Latencies as Latencies,
+    Refusal as Refusal,
+)
+from ._deepgram_record import DeepgramSessionRecord as DeepgramSessionRecord
+from ._deepgram_server import (
+    DeepgramEmulator as DeepgramEmulator,
+    DeepgramEmulatorStatistics as DeepgramEmulatorStatistics,
+)
+from ._faults import FaultAction as FaultAction
 from ._grok_options import (
     Greeting as Greeting,
     GrokEmulatorOptions as GrokEmulatorOptions,

@@ -10,6 +10,8 @@ import attrs
 
 from callboard.protocols.grok import Profile
 
+from ._faults import FaultAction
+
 T = TypeVar("T")
 
 
@@ -46,23 +48,7 @@ class TextModality(enum.Enum):
     HONOURED = "honoured"
 
 
-class GrokFaultAction(enum.Enum):
-    """What happens in place of, or beside, an event that was about to be sent."""
-
-    ERROR = "error"
-    """An `error` event of `GrokFault.error_type` goes out first."""
-    DROP = "drop"
-    """The event is swallowed."""
-    DUPLICATE = "duplicate"
-    """The event is sent twice."""
-    GARBAGE = "garbage"
-    """A text message that is not JSON goes out first."""
-    STALL = "stall"
-    """Nothing is sent for `GrokFault.seconds`."""
-    CLOSE = "close"
-    """The socket is closed with `GrokFault.code`."""
-    ABORT = "abort"
-    """The stream under the socket is cut without a closing handshake; the client sees 1006."""
+GrokFaultAction = FaultAction
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,215 @@
+"""A Deepgram emulator on an in-memory network, and a client that keeps to the wire and nothing else."""
+
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import attrs
+import numpy as np
+import trio
+
+from callboard.actors._network import Network
+from callboard.actors._websocket import SocketClosed, WebSocket, open_websocket
+from callboard.actors.brains import Brain
+from callboard.actors.emulators import DeepgramEmulator, DeepgramEmulatorOptions
+from callboard.media import PCM16_8K, Resampler, Samples, ToneDecoder, encode
+from callboard.media.speech import SpeechEngines, load_speech
+from callboard.protocols import deepgram
+from tests.actors.emulator_grok_kit import Message, Rules, speech
+from tests.actors.memory_network import MemoryNetwork
+
+AUTH = (("Authorization", "Token any-key"),)
+TONES = load_speech("tones")
+RATE_HZ = 8000
+FORMAT: Message = {"encoding": "linear16", "sample_rate": RATE_HZ}
+FLUX: Message = {"provider": {"type": "deepgram", "version": "v2", "model": "flux-general-en"}}
+MODEL: Message = {"type": "open_ai", "model": "gpt-4o-mini"}
+
+
+def settings(**agent: object) -> Message:
+    """`Settings` with linear audio at 8 kHz, which tones survive."""
+    return {
+        "type": "Settings",
+        "audio": {"input": FORMAT, "output": {**FORMAT, "container": "none"}},
+        "agent": {"think": {"provider": MODEL, "prompt": "Be brief."}, **agent},
+    }
+
+
+def think(*functions: Message, prompt: str = "Be brief.", **fields: object) -> Message:
+    return {"provider": MODEL, "prompt": prompt, "functions": list(functions), **fields}
+
+
+def function(name: str, **fields: object) -> Message:
+    schema = {"type": "object", "properties": {"town": {"type": "string"}}}
+    return {"name": name, "description": f"The {name} of a town", "parameters": schema, **fields}
+
+
+def said(text: str, *, before: float = 0.5, after: float = 1.0) -> Samples:
+    return speech(text, rate_hz=RATE_HZ, before=before, after=after)
+
+
+def heard(payload: bytes, rate_hz: int = RATE_HZ) -> list[str]:
+    """The words in linear audio from the emulator."""
+    samples = np.frombuffer(payload, "<i2").astype(np.int16)
+    narrow = Resampler(rate_hz, 8000).process(samples) if rate_hz != 8000 else samples
+    return [str(text) for text in ToneDecoder().push(np.concatenate((narrow, np.zeros(800, np.int16))))]
+
+
+@attrs.define
+class Client:
+    """Sends dictionaries; every message it receives must be one `callboard.protocols` knows."""
+
+    socket: WebSocket
+    received: list[Message] = attrs.field(factory=list[Message])
+    audio: bytearray = attrs.field(factory=bytearray)
+
+    async def send(self, kind: str, **fields: object) -> None:
+        await self.socket.send(json.dumps({"type": kind, **fields}))
+
+    async def receive(self) -> Message:
+        raw = await self.socket.receive()
+        decoded = deepgram.decode_server_message(raw)
+        assert not isinstance(decoded.event, deepgram.Unknown), raw
+        if isinstance(decoded.event, deepgram.BinaryAudio):
+            self.audio += decoded.event.payload
+            message: Message = {"type": "binary", "at": trio.current_time()}
+        else:
+            message = dict(decoded.raw) | {"at": trio.current_time()}
+        self.received.append(message)
+        return message
+
+    async def until(self, kind: str, *, within: float = 60.0) -> list[Message]:
+        """All messages up to and with the next one of a type."""
+        messages: list[Message] = []
+        with trio.fail_after(within):
+            while True:
+                messages.append(await self.receive())
+                if messages[-1]["type"] == kind:
+                    return messages
+
+    async def next(self, kind: str, *, within: float = 60.0) -> Message:
+        return (await self.until(kind, within=within))[-1]
+
+    async def quiet(self, seconds: float) -> list[Message]:
+        """What arrives within some time."""
+        messages: list[Message] = []
+        with trio.move_on_after(seconds):
+            while True:
+                messages.append(await self.receive())
+        return messages
+
+    async def ended(self, *, within: float = 60.0) -> Message:
+        """The error that ends the session, with the close code that follows it."""
+        error = await self.next("Error", within=within)
+        try:
+            extra = await self.receive()
+        except SocketClosed as closed:
+            return {**error, "close": closed.code}
+        raise AssertionError(f"still open: {extra}")
+
+    async def begin(self, message: Message | None = None, **agent: object) -> list[Message]:
+        """Settings, and all messages up to their being applied."""
+        await self.socket.send(json.dumps(message or settings(**agent)))
+        return await self.until("SettingsApplied")
+
+    async def ask(self, text: str) -> list[Message]:
+        """A text turn: everything up to the end of the answer's audio."""
+        await self.send("InjectUserMessage", content=text)
+        return await self.until("AgentAudioDone")
+
+    async def speak(self, samples: Samples, *, chunk: float = 0.05) -> None:
+        """Send audio at the speed of speech."""
+        size = int(RATE_HZ * chunk)
+        for at in range(0, len(samples), size):
+            await self.socket.send(encode(samples[at : at + size], PCM16_8K))
+            await trio.sleep(chunk)
+
+
+@attrs.define
+class Rig:
+    """A running emulator."""
+
+    emulator: DeepgramEmulator
+    network: Network
+    authority: str
+
+    @asynccontextmanager
+    async def client(
+        self,
+        *,
+        headers: Sequence[tuple[str, str]] = AUTH,
+        subprotocols: Sequence[str] = (),
+        path: str = "/v1/agent/converse",
+        welcomed: bool = True,
+    ) -> AsyncGenerator[Client, None]:
+        url = f"ws://{self.authority}{path}"
+        async with open_websocket(self.network, url, headers=headers, subprotocols=subprotocols) as socket:
+            client = Client(socket)
+            if welcomed:
+                await client.until("Welcome")
+            yield client
+
+    @asynccontextmanager
+    async def talking(self, message: Message | None = None, **agent: object) -> AsyncGenerator[Client, None]:
+        """A client whose settings are applied, and that never falls silent."""
+        async with self.client() as client, trio.open_nursery() as nursery:
+            await client.begin(message, **agent)
+            nursery.start_soon(_keep_alive, client)
+            yield client
+            nursery.cancel_scope.cancel()
+
+
+async def _keep_alive(client: Client) -> None:
+    while not client.socket.closed:
+        await trio.sleep(8.0)
+        try:
+            await client.send("KeepAlive")
+        except SocketClosed:
+            return
+
+
+@asynccontextmanager
+async def running(
+    brain: Brain | None = None,
+    *,
+    network: Network | None = None,
+    engines: SpeechEngines = TONES,
+    factory: Callable[[], Brain] | None = None,
+    **options: object,
+) -> AsyncGenerator[Rig, None]:
+    """Run an emulator with a fixed clock of its own and repeatable ids."""
+    chosen = {"seed": 7, "unix_time": lambda: 1_795_226_400.5, "thinking": False} | options
+    made = DeepgramEmulatorOptions(**chosen)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    the_brain = brain or Rules()
+    emulator = DeepgramEmulator(made, engines=engines, brain_factory=factory or (lambda: the_brain))
+    net = network or MemoryNetwork()
+    async with trio.open_nursery() as nursery:
+        bound = await nursery.start(emulator.run, net, "127.0.0.1", 0)
+        yield Rig(emulator, net, bound.authority)
+        nursery.cancel_scope.cancel()
+
+
+def types(messages: Sequence[Message], *, squeeze: bool = True) -> list[str]:
+    """The types in order; runs of one type count once."""
+    kinds = [str(message["type"]) for message in messages]
+    if not squeeze:
+        return kinds
+    return [kind for index, kind in enumerate(kinds) if index == 0 or kinds[index - 1] != kind]
+
+
+def only(messages: Sequence[Message], kind: str) -> list[Message]:
+    return [message for message in messages if message["type"] == kind]
+
+
+def texts(messages: Sequence[Message], role: str | None = None) -> list[str]:
+    """What was said, of one side or of both."""
+    return [
+        str(message["content"])
+        for message in only(messages, "ConversationText")
+        if role is None or message["role"] == role
+    ]
+
+
+def fields(message: Mapping[str, object]) -> Message:
+    """A message without what the kit adds."""
+    return {name: value for name, value in message.items() if name != "at"}
