@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import math
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import urlsplit, urlunsplit
@@ -59,15 +60,16 @@ class GrokAdapter:
         url: From `resolve_url`.
         model: Chosen when connecting; the server falls back to its default without a word for one it does
             not know.
-        opening: Returns the events that begin a new connection.
 
     Raises:
         ProviderFailed: There is no credential, and the URL does not lead to this machine.
     """
 
     name = "grok"
-    capabilities = Capabilities(say=True, truncate=True, cancel=True, tools=True, resume=False)
+    capabilities = Capabilities(say=True, truncate=True, cancel=True, tools=True)
     session_limit: float | None = SESSION_LIMIT
+    keep_alive_interval: float | None = None
+    deadline = math.inf
     max_message = wire.MAX_SERVER_MESSAGE
     audio_fields: Mapping[str, str] = {
         "input_audio_buffer.append": "audio",
@@ -81,10 +83,10 @@ class GrokAdapter:
         key: KeySource | None,
         url: str,
         model: str,
-        opening: Callable[[], Sequence[wire.ClientEvent]],
     ) -> None:
         self.model = model
-        self._opening = opening
+        self.conversation_id = ""
+        """The conversation to go on with, where the server keeps it; see `resumption` in xAI's documents."""
         if key is None:
             key = os.environ.get("XAI_API_KEY", "").strip() or None
         elif isinstance(key, str):
@@ -102,7 +104,7 @@ class GrokAdapter:
         self._key: KeySource = key
         # The newest last; an older one may still be in an error text.
         self._seen: list[str] = [key] if isinstance(key, str) else []
-        self.url = wire.build_url(url, model=model)
+        self._url = url
 
     def __repr__(self) -> str:
         return f"<GrokAdapter {self.model!r}>"
@@ -129,19 +131,27 @@ class GrokAdapter:
         if not key.isascii() or not key.isprintable():
             # An HTTP header cannot carry it, and the error of the HTTP layer would quote it.
             raise ProviderFailed(ProviderFailure.BAD_KEY, "the xAI API key has characters no key has")
-        return ConnectRequest(url=self.url, headers=(("Authorization", f"Bearer {key}"),))
+        url = wire.build_url(self._url, model=self.model, conversation_id=self.conversation_id or None)
+        return ConnectRequest(url=url, headers=(("Authorization", f"Bearer {key}"),))
 
-    def opening(self) -> Sequence[str | bytes]:
-        """The configuration so far, as one `session.update`, and what the client adds."""
-        return [wire.encode(event) for event in self._opening()]
+    def begin(self) -> None:
+        """See `ProviderAdapter.begin`."""
 
-    def receive(self, message: str | bytes) -> wire.Decoded:
+    def receive(self, message: str | bytes) -> Sequence[wire.Decoded]:
         """Decode a message; see `ProviderAdapter.receive`."""
-        return wire.decode_server_event(message)
+        return (wire.decode_server_event(message),)
 
-    def encode(self, event: wire.ClientEvent) -> str | bytes:
+    def encode(self, event: wire.ClientEvent) -> Sequence[str | bytes]:
         """The message for an event; see `ProviderAdapter.encode`."""
-        return wire.encode(event)
+        return (wire.encode(event),)
+
+    def handle_timer(self, now: float) -> Sequence[wire.Decoded]:
+        """See `ProviderAdapter.handle_timer`."""
+        del now
+        return ()
+
+    def keep_alive(self) -> None:
+        """See `ProviderAdapter.keep_alive`; this wire needs none."""
 
     def audio_out(self, payload: bytes) -> str:
         """An `input_audio_buffer.append`."""
@@ -161,10 +171,3 @@ class GrokAdapter:
         if error.status == 400 and b"api key" in error.body.lower():
             return ProviderFailure.BAD_KEY
         return ProviderFailure.REFUSED
-
-    def resume(self, history: Sequence[object]) -> Sequence[str | bytes]:
-        """The history as items to create on a new connection; see `ProviderAdapter.resume`."""
-        kinds = (wire.Message, wire.FunctionCall, wire.FunctionCallOutput)
-        return [
-            wire.encode(wire.ConversationItemCreate(item=item)) for item in history if isinstance(item, kinds)
-        ]

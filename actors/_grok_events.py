@@ -4,13 +4,21 @@ The attributes of `VoiceAgentAPIEvents` and `Events` are the event classes thems
 `add_event_listener`, as filters for `events` and as patterns in `match`.
 """
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
 from callboard.protocols import grok as wire
+
+from ._agent_events import (
+    ClientEvent,
+    ConnectorData,
+    EventNames,
+    WebSocketErrorData,
+    WebSocketMediaInfo,
+    classes_of,
+)
 
 if TYPE_CHECKING:
     from ._grok_client import VoiceAgentAPIClient
@@ -21,8 +29,8 @@ _NOTHING: Mapping[str, object] = {}
 
 
 @attrs.frozen(kw_only=True)
-class GrokEvent:
-    """Anything a Grok client tells."""
+class GrokEvent(ClientEvent):
+    """Anything a Grok client tells of Grok's own."""
 
     client: "VoiceAgentAPIClient"
     """The client it happened to."""
@@ -36,53 +44,6 @@ class ServerMessage(GrokEvent, Generic[D_co]):
     """The typed payload, with the fields named as on the wire."""
     raw: Mapping[str, object] = attrs.field(default=_NOTHING, repr=False)
     """The message as it was received; empty where it did not come over the wire."""
-
-
-@attrs.frozen(kw_only=True)
-class ConnectorData:
-    """How a client is connected."""
-
-    endpoint: str
-    """The URL, without credentials."""
-    model: str
-    """The model that was asked for."""
-    web_socket_id: str
-    attempt: int
-    """1 for the first connection of the client; failed attempts count."""
-    trace: str | None = None
-    """The path of the trace file, if there is one."""
-
-
-@attrs.frozen(kw_only=True)
-class WebSocketErrorData:
-    """What went wrong with the connection."""
-
-    message: str
-    """In words, without credentials."""
-    code: int | None = None
-    """The close code, where the socket closed (RFC 6455, section 7.4.1)."""
-    will_reconnect: bool = True
-    """False where the client is over."""
-
-
-@attrs.frozen(kw_only=True)
-class WebSocketMediaInfo:
-    """About a stretch of audio that ended."""
-
-    duration: float
-    """How long it played, float seconds."""
-    bytes_sent: int
-    """How much of it the provider sent, octets in the session's output format."""
-
-
-@attrs.frozen(kw_only=True)
-class WebSocketClosed(GrokEvent):
-    """A socket closed: what `on_web_socket_close` is called with."""
-
-    code: int
-    reason: str
-    was_clean: bool
-    will_reconnect: bool
 
 
 class Events:
@@ -240,50 +201,60 @@ class VoiceAgentAPIEvents:
         """An MCP server did not answer."""
 
 
-def _classes(namespace: type) -> Iterator[type[GrokEvent]]:
-    for value in vars(namespace).values():
-        if isinstance(value, type) and issubclass(value, GrokEvent):
-            yield value
+def _by_wire_type() -> dict[str, type[ServerMessage[object]]]:
+    found: dict[str, type[ServerMessage[object]]] = {}
+    for kind in classes_of(VoiceAgentAPIEvents):
+        payload: object = getattr(wire, "ErrorEvent" if kind.__name__ == "Error" else kind.__name__, None)
+        wire_type: object = getattr(payload, "type", None)
+        if isinstance(wire_type, str) and issubclass(kind, ServerMessage):
+            found[wire_type] = kind
+    return found
 
 
-# By the type on the wire.
-BY_WIRE_TYPE: dict[str, type[ServerMessage[object]]] = {}
-_BY_NAME: dict[str, type[GrokEvent]] = {}
+BY_WIRE_TYPE = _by_wire_type()
+"""By the type on the wire."""
+
+NAMES = EventNames(Events, VoiceAgentAPIEvents, prefix="Grok.", wire=BY_WIRE_TYPE)
+"""By all names."""
 
 
-def _index() -> None:
-    for namespace in (Events, VoiceAgentAPIEvents):
-        for kind in _classes(namespace):
-            _BY_NAME[kind.__name__] = kind
-            _BY_NAME[f"{namespace.__name__}.{kind.__name__}"] = kind
-            payload: object = getattr(wire, "ErrorEvent" if kind.__name__ == "Error" else kind.__name__, None)
-            wire_type: object = getattr(payload, "type", None)
-            if isinstance(wire_type, str) and issubclass(kind, ServerMessage):
-                BY_WIRE_TYPE[wire_type] = kind
-                _BY_NAME[wire_type] = kind
-
-
-_index()
-
-
-def event_class(event: object) -> type[GrokEvent]:
-    """The class that a name stands for.
+class GrokNews:
+    """See `News`.
 
     Args:
-        event: An event class, its name with or without the namespace (`ResponseDone`,
-            `VoiceAgentAPIEvents.ResponseDone`), or the type of a message on the wire (`response.done`).
-
-    Raises:
-        ValueError: There is no such event.
-        TypeError: Neither a class nor a name.
+        client: Whose events they are.
+        publish: Takes them.
     """
-    text = repr(event)[:80]
-    if isinstance(event, type) and issubclass(event, GrokEvent):
-        return event
-    if not isinstance(event, str):
-        raise TypeError(f"expected an event class or its name, not {text}")
-    found = _BY_NAME.get(event.removeprefix("Grok."))
-    if found is None:
-        near = difflib.get_close_matches(event, _BY_NAME, n=1)
-        raise ValueError(f"there is no event {event[:80]!r}" + (f"; perhaps {near[0]!r}" if near else ""))
-    return found
+
+    def __init__(self, client: "VoiceAgentAPIClient", publish: Callable[[ClientEvent], None]) -> None:
+        self._client = client
+        self._publish = publish
+
+    def connector(self, data: ConnectorData) -> None:
+        """See `News`."""
+        self._publish(VoiceAgentAPIEvents.ConnectorInformation(client=self._client, data=data))
+
+    def web_socket_error(self, data: WebSocketErrorData) -> None:
+        """See `News`."""
+        self._publish(VoiceAgentAPIEvents.WebSocketError(client=self._client, data=data))
+
+    def handshake_refused(self, status: int, headers: Mapping[str, str], body: str) -> None:
+        """See `News`; VoxEngine has no event for it here."""
+
+    def media_started(self, encoding: str) -> None:
+        """See `News`."""
+        self._publish(Events.WebSocketMediaStarted(client=self._client, encoding=encoding))
+
+    def media_ended(self, info: WebSocketMediaInfo) -> None:
+        """See `News`."""
+        self._publish(Events.WebSocketMediaEnded(client=self._client, media_info=info))
+
+    def message(self, decoded: wire.Decoded) -> None:
+        """See `News`."""
+        event, raw = decoded.event, decoded.raw
+        if isinstance(event, wire.Unknown):
+            self._publish(VoiceAgentAPIEvents.Unknown(client=self._client, data=event, raw=raw))
+        elif isinstance(event, wire.ServerEvent):
+            kind = BY_WIRE_TYPE.get(event.type)
+            if kind is not None:
+                self._publish(kind(client=self._client, data=event, raw=raw))

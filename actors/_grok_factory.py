@@ -1,46 +1,39 @@
 """Making Grok clients."""
 
-import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
 
-import trio
+import attrs
 
-from callboard.protocols import grok as wire
-
-from ._grok_actor import GrokActor
+from ._agent_events import WebSocketClosed
+from ._agent_factory import CONNECT_TIMEOUT, ClientOptions, FillerSound, Owner, open_client
 from ._grok_adapter import DEFAULT_MODEL, GrokAdapter, KeySource, resolve_url
 from ._grok_client import VoiceAgentAPIClient
-from ._grok_core import GrokCore
-from ._grok_events import WebSocketClosed
+from ._grok_driver import GrokDriver
+from ._grok_events import GrokNews
 from ._grok_session import GrokSession
-from ._ports import MediaUnit
-from ._provider import ConnectionOptions, ProviderConnection
-from ._provider_errors import ProviderFailed, ProviderFailure
-from ._provider_outbox import Outbox
-from ._scope import Scope, system_scope
-from ._system import System
-from ._trace import Redactor, Trace, trace_directory
-from ._transcript import Transcript
-
-_log = logging.getLogger("callboard.grok")
-
-CONNECT_TIMEOUT = 30.0
-# How long to wait for the rest of a greeting after its first message, float seconds.
-GREETING = 1.0
+from ._provider import ConnectionOptions
+from ._scope import Scope
 
 
-@runtime_checkable
-class HasScope(Protocol):
-    """A call, or anything else that can own clients."""
+@attrs.frozen(kw_only=True)
+class Provider:
+    """xAI's Grok as one of the providers of a voice agent; see `create_voice_agent`."""
 
-    scope: Scope
+    xai_api_key: KeySource | None = attrs.field(default=None, repr=False)
+    """As for `create_voice_agent_api_client`."""
+    model: str = DEFAULT_MODEL
+    voice: str | None = None
+    """One of xAI's voices, such as `eve`; xAI's default otherwise."""
+    base_url: str | None = None
+    resumption: bool = False
 
-
-Owner = HasScope | Scope | System
-"""What a client belongs to, and ends with."""
+    def driver(self, scope: Scope) -> GrokDriver:
+        """See `Provider` of `create_voice_agent`."""
+        adapter = GrokAdapter(key=self.xai_api_key, url=resolve_url(self.base_url), model=self.model)
+        driver = GrokDriver(adapter, GrokSession(scope.preferred_format), voice=self.voice)
+        driver.resumes = self.resumption
+        return driver
 
 
 async def create_voice_agent_api_client(
@@ -57,6 +50,8 @@ async def create_voice_agent_api_client(
     trace_audio: bool = False,
     connect_timeout: float = CONNECT_TIMEOUT,
     options: ConnectionOptions | None = None,
+    resumption: bool = False,
+    filler: FillerSound | None = None,
 ) -> VoiceAgentAPIClient:
     """Connect to xAI's Grok Voice Agent API.
 
@@ -78,6 +73,9 @@ async def create_voice_agent_api_client(
         trace_audio: Keep audio in the trace, as base64. Without it, its length.
         connect_timeout: Until the server has greeted us, retries included, float seconds.
         options: Deadlines and retries of the connection.
+        resumption: Have the server keep the conversation, and ask it for it when a session is replaced, instead of
+            giving it the history from here. What it does not have is given to it all the same.
+        filler: A sound that is played over and over while a session is replaced; see `create_voice_agent`.
 
     Returns:
         The client, connected and not configured.
@@ -90,87 +88,16 @@ async def create_voice_agent_api_client(
 
     A cancelled call leaves nothing behind.
     """
-    if on_web_socket_close is not None and not callable(on_web_socket_close):
-        raise TypeError(f"on_web_socket_close is a function, not {repr(on_web_socket_close)[:80]}")
-    scope, call = await _scope_of(owner)
-    session = GrokSession(scope.preferred_format)
-    adapter = GrokAdapter(
-        key=xai_api_key,
-        url=resolve_url(base_url),
-        model=model,
-        opening=lambda: core.opening(),  # noqa: PLW0108  (made below)
-    )
-    redactor = Redactor(adapter.secrets)
-    client = VoiceAgentAPIClient(_free_name(scope), scope)
-    outbox = Outbox(client.id())
-    record = _open_trace(trace, adapter, redactor, audio=trace_audio, envelope_only=privacy)
-    core = GrokCore(
-        client,
-        call=call,
-        transcript=scope.transcript if scope.transcript is not None else Transcript(),
-        outbox=outbox,
-        session=session,
-        redactor=redactor,
-        trace=record,
-        model=model,
-        barge_in=barge_in,
+    provider = Provider(xai_api_key=xai_api_key, model=model, base_url=base_url, resumption=resumption)
+    common = ClientOptions(
+        statistics=statistics,
+        trace=trace,
         privacy=privacy,
-        encode=adapter.encode,
+        on_web_socket_close=on_web_socket_close,
+        barge_in=barge_in,
+        trace_audio=trace_audio,
+        connect_timeout=connect_timeout,
+        connection=options,
+        filler=filler,
     )
-    core.on_close = on_web_socket_close
-    connection = ProviderConnection[wire.ClientEvent, wire.Decoded](
-        adapter, core, outbox, redactor=redactor, options=options or ConnectionOptions(), trace=record
-    )
-    actor = GrokActor(core, connection, report=statistics)
-    client.attach(core, connection, actor)
-    try:
-        client.run_as(scope.providers.start_child_soon(actor.child_spec()))
-        with trio.move_on_after(connect_timeout):
-            await core.answered.wait()
-            # The order of the greeting has changed over time, and parts of it were missing.
-            with trio.move_on_after(GREETING):
-                await core.greeted.wait()
-        core.require_open()
-        if not core.answered.is_set():
-            why = f"; the last attempt: {connection.last_error}" if connection.last_error else ""
-            raise ProviderFailed(
-                ProviderFailure.TIMEOUT, f"the provider was not ready within {connect_timeout:g} s{why}"
-            )
-    except Exception:
-        client.close()
-        await client.wait_closed()
-        raise
-    except BaseException:
-        # A cancelled call cannot wait; the rest ends by itself.
-        client.close()
-        raise
-    core.settled()
-    return client
-
-
-async def _scope_of(owner: Any) -> tuple[Scope, MediaUnit | None]:
-    if isinstance(owner, System):
-        return await system_scope(owner), None
-    if isinstance(owner, Scope):
-        return owner, None
-    if isinstance(owner, HasScope):
-        return owner.scope, owner if isinstance(owner, MediaUnit) else None
-    raise TypeError(f"a client belongs to a call, a scope or a system, not to {repr(owner)[:80]}")
-
-
-def _free_name(scope: Scope) -> str:
-    number = 1
-    while scope.system.lookup(f"{scope.providers.path}/grok-{number}") is not None:
-        number += 1
-    return f"grok-{number}"
-
-
-def _open_trace(
-    trace: bool | str | Path, adapter: GrokAdapter, redactor: Redactor, *, audio: bool, envelope_only: bool
-) -> Trace | None:
-    if trace is False:
-        return None
-    directory = trace_directory() if trace is True else Path(os.fspath(trace))
-    return Trace(
-        directory, redactor, audio_fields=adapter.audio_fields, audio=audio, envelope_only=envelope_only
-    )
+    return await open_client(owner, [provider], VoiceAgentAPIClient, "grok", common, GrokNews)

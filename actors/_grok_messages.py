@@ -6,38 +6,39 @@ Called in the order of the wire, before the message is published as an event.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import trio
-
 from callboard.protocols import RemoteWireError, grok as wire
 
-from ._grok_transcript import Segment
+from ._agent_lines import Segment
 
 if TYPE_CHECKING:
-    from ._grok_core import GrokCore
+    from ._agent_core import AgentCore
+    from ._grok_driver import GrokDriver
 
 Handler = Callable[[Any], bool | None]
 """Takes the event of its class; True keeps the event from being published."""
 
 
 class GrokMessages:
-    """The handlers of one client.
+    """The handlers of one driver.
 
     Args:
         core: The client's state.
+        driver: Grok's.
     """
 
-    def __init__(self, core: "GrokCore") -> None:
+    def __init__(self, core: "AgentCore", driver: "GrokDriver") -> None:
         self._core = core
+        self._driver = driver
+        self._dialogue = core.dialogue
         self._playback = core.playback
-        self._tools = core.tools
         self._last_item: dict[str, str] = {}
         self._handlers: dict[type, Handler] = {
-            wire.SessionCreated: lambda event: core.session.greeted(event.session),
+            wire.SessionCreated: lambda event: driver.session.greeted(event.session),
             wire.ConversationCreated: self._on_conversation_created,
-            wire.SessionUpdated: core.session_updated,
+            wire.SessionUpdated: self._on_session_updated,
             wire.ConversationItemAdded: self._on_item,
             wire.ConversationItemCreated: self._on_item,
-            wire.ConversationItemDeleted: lambda event: self._playback.history.deleted(event.item_id),
+            wire.ConversationItemDeleted: lambda event: self._dialogue.history.deleted(event.item_id),
             wire.ConversationItemTruncated: self._on_truncated,
             wire.ConversationItemInputAudioTranscriptionUpdated: self._on_caller_text,
             wire.ConversationItemInputAudioTranscriptionCompleted: self._on_caller_text,
@@ -52,7 +53,7 @@ class GrokMessages:
             wire.ResponseOutputAudioTranscriptDelta: self._on_agent_text,
             wire.ResponseOutputAudioTranscriptDone: self._on_agent_whole,
             wire.ResponseFunctionCallArgumentsDone: self._on_call,
-            wire.ErrorEvent: core.server_error,
+            wire.ErrorEvent: driver.server_error,
         }
 
     def handle(self, event: wire.Event) -> bool:
@@ -67,30 +68,41 @@ class GrokMessages:
         handler = self._handlers.get(type(event))
         return handler is not None and bool(handler(event))
 
+    # The session
+
     def _on_conversation_created(self, event: wire.ConversationCreated) -> None:
-        self._core.conversation_id = event.conversation.id
+        self._driver.conversation_id = event.conversation.id
+
+    def _on_session_updated(self, event: wire.SessionUpdated) -> None:
+        session, core = self._driver.session, self._core
+        old_input = session.input_format
+        session.accepted(event.session)
+        if session.input_format != old_input:
+            core.outbox.drop_audio()
+        self._driver.resumed()
+        if session.blocked:
+            core.move_gate()
+        else:
+            core.session_ready(event)
 
     # The caller
 
     def _on_speech_started(self, event: wire.InputAudioBufferSpeechStarted) -> None:
-        now = trio.current_time()
-        if not self._core.session.server_vad:
+        if not self._driver.session.server_vad:
             # Some servers send these in manual mode too, where they mean nothing.
             return
-        self._core.counters.turns += 1
-        self._core.counters.speech_stopped_at = None
-        self._tools.caller_speaks(True)
-        if self._core.barge_in and self._core.session.turn_option("interrupt_response"):
-            self._playback.barge(now)
-        self._playback.lines.caller_began(event.item_id, now)
+        self._driver.tools.caller_speaks(True)
+        self._core.user_goes_on()
+        interrupts = self._driver.session.turn_option("interrupt_response")
+        self._dialogue.user_started(event.item_id, event, interrupts=interrupts)
 
     def _on_speech_stopped(self, event: wire.InputAudioBufferSpeechStopped) -> None:
-        del event
-        if not self._core.session.server_vad:
+        if not self._driver.session.server_vad:
             return
-        self._core.counters.speech_stopped(trio.current_time())
-        if not self._core.session.turn_option("create_response"):
-            self._tools.caller_speaks(False)
+        answered = self._driver.session.turn_option("create_response")
+        self._dialogue.user_stopped(event, answered=answered)
+        if not answered:
+            self._driver.tools.caller_speaks(False)
 
     def _on_caller_text(
         self,
@@ -100,56 +112,49 @@ class GrokMessages:
         completed = isinstance(
             event, wire.ConversationItemInputAudioTranscriptionCompleted
         ) and event.status in {None, "completed"}
-        self._playback.lines.caller_text(
-            event.item_id, event.transcript, trio.current_time(), completed=completed
-        )
-        self._playback.history.text(event.item_id, "user", event.transcript)
+        self._dialogue.user_text(event.item_id, event.transcript, event, completed=completed)
 
     def _on_item(self, event: wire.ConversationItemAdded | wire.ConversationItemCreated) -> None:
         item = event.item
-        self._playback.history.added(item)
+        history = self._dialogue.history
         match item:
-            case wire.Message(id=str() as item_id, role="user", content=tuple() as content):
-                heard = "".join(part.transcript or "" for part in content if part.type == "input_audio")
-                if heard and not item.replayed:
-                    self._playback.lines.caller_text(item_id, heard, trio.current_time(), completed=True)
+            case wire.Message(id=str() as item_id):
+                role = item.role or "user"
+                history.joined(item_id, role, item.words)
+                self._replayed(item_id)
+                heard = "".join(
+                    part.transcript or "" for part in item.content or () if part.type == "input_audio"
+                )
+                if role == "user" and heard and not item.replayed:
+                    self._dialogue.user_text(item_id, heard, event, completed=True)
+            case wire.FunctionCall(call_id=str() as call_id, name=str(), arguments=str()):
+                self._replayed(f"call {call_id}")
             case wire.FunctionCallOutput(call_id=str() as call_id):
-                self._tools.confirmed(call_id)
+                self._replayed(f"output {call_id}")
+                # One that was answered by a listener.
+                history.answered(call_id, item.output or "")
             case _:
                 pass
+
+    def _replayed(self, key: str) -> None:
+        if self._driver.replayed is not None:
+            self._driver.replayed.add(key)
 
     # The agent
 
     def _on_response_created(self, event: wire.ResponseCreated) -> None:
-        now = trio.current_time()
-        self._playback.turns.prune(now)
-        say = self._core.says.popleft() if self._core.says else None
-        before = self._playback.turns.created(
-            event.response.id,
-            self._core.session.output_format,
-            interruptible=say is None or say.interruptible,
-        )
-        if before is not None:
-            self._playback.lines.agent_ends(before.id, max(now, self._playback.play_end(before)))
-        if say is not None:
-            say.response = self._playback.turns.current
-            say.begun.set()
-        self._core.counters.responses += 1
-        self._tools.response_created()
-        self._playback.changed.unpark_all()
+        says = self._dialogue.says
+        say = says.popleft() if says else None
+        self._dialogue.answer_began(event.response.id, self._driver.output_format, event, say=say)
+        self._driver.tools.response_created()
 
     def _on_response_done(self, event: wire.ResponseDone) -> None:
-        now = trio.current_time()
-        state = self._playback.turns.done(event.response.id)
+        self._dialogue.answer_done(event.response.id, event)
         self._take_calls(event)
-        if state is not None and not state.dead:
-            self._playback.lines.agent_ends(state.id, max(now, self._playback.play_end(state)))
-        self._tools.response_done(event.response.id)
-        self._playback.changed.unpark_all()
-        self._playback.touch()
+        self._driver.tools.response_done(event.response.id)
 
     def _on_output_item(self, event: wire.ResponseOutputItemAdded | wire.ResponseOutputItemDone) -> None:
-        self._playback.begin_output(self._playback.turns.get(event.response_id))
+        self._dialogue.begin_output(self._playback.turns.get(event.response_id))
         self._take_calls(event)
         match event.item:
             case wire.Message(id=str() as item_id) if event.response_id == getattr(
@@ -160,47 +165,38 @@ class GrokMessages:
                 pass
 
     def _on_call(self, event: wire.ResponseFunctionCallArgumentsDone) -> None:
-        self._playback.begin_output(self._playback.turns.get(event.response_id))
+        self._dialogue.begin_output(self._playback.turns.get(event.response_id))
         self._take_calls(event)
 
     def _take_calls(self, event: wire.Event) -> None:
         for call in wire.completed_calls(event):
-            self._playback.history.called(call.call_id, call.name, call.arguments)
-            self._tools.called(call.response_id, call.call_id, call.name, call.arguments)
+            self._dialogue.called(call.call_id, call.name, call.arguments, event)
+            self._driver.tools.called(call.response_id, call.call_id, call.name, call.arguments)
 
     def _on_audio(self, event: wire.ResponseOutputAudioDelta) -> bool:
         state = self._playback.turns.get(event.response_id)
         if state is None:
             # No `response.created` came; a server that sends audio has begun all the same.
-            self._playback.turns.created(event.response_id, self._core.session.output_format)
-            state = self._playback.turns.current
-            assert state is not None
-        self._playback.play(state, event.item_id, event.content_index or 0, event.payload())
+            state = self._dialogue.answer_began(event.response_id, self._driver.output_format, event)
+        self._dialogue.answer_audio(state, event.item_id, event.payload(), event.content_index or 0)
         return True
 
     def _on_binary(self, event: wire.BinaryAudio) -> bool:
         state = self._playback.turns.current
         if state is None or (state.done and not state.dead):
             raise RemoteWireError(f"{len(event.payload)} octets of binary audio without a response")
-        self._playback.play(state, self._last_item.get(state.id, ""), 0, event.payload)
+        self._dialogue.answer_audio(state, self._last_item.get(state.id, ""), event.payload)
         return True
 
     def _on_agent_text(self, event: wire.ResponseOutputAudioTranscriptDelta) -> None:
         state = self._playback.turns.get(event.response_id)
-        if state is not None and not state.dead:
-            self._playback.begin_output(state)
-            segment = Segment(event.delta, event.start_time)
-            self._playback.lines.agent_text(event.response_id, event.item_id, segment, trio.current_time())
+        self._dialogue.answer_text(state, event.item_id, Segment(event.delta, event.start_time), event)
 
     def _on_agent_whole(self, event: wire.ResponseOutputAudioTranscriptDone) -> None:
-        state = self._playback.turns.get(event.response_id)
-        if event.transcript is not None and (state is None or not state.dead):
-            self._playback.lines.agent_whole(
-                event.response_id, event.item_id, event.transcript, trio.current_time()
-            )
-            self._playback.history.text(event.item_id, "assistant", event.transcript)
+        if event.transcript is not None:
+            self._dialogue.answer_whole(event.response_id, event.item_id, event.transcript)
 
     def _on_truncated(self, event: wire.ConversationItemTruncated) -> None:
         self._playback.lines.truncated(event.item_id, event.transcript)
         if event.transcript is not None:
-            self._playback.history.text(event.item_id, "assistant", event.transcript)
+            self._dialogue.history.text(event.item_id, "assistant", event.transcript)

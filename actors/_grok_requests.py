@@ -1,15 +1,16 @@
 """What users give to a Grok client's methods, turned into what goes on the wire."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 import attrs
 
 from callboard.protocols import grok as wire
 
+from ._agent_requests import Function, declaration_of, sort_functions
 from ._tools_schema import AnyTool, Tool, tool
 
-ToolLike = AnyTool | Callable[..., object] | wire.Tool | Mapping[str, object]
+ToolLike = Function | wire.Tool | Mapping[str, object]
 """A function that is run here, or the declaration of one that the server or a listener of yours takes care of."""
 
 TurnDetectionLike = wire.TurnDetection | Mapping[str, object] | Literal["server_vad", "unchanged"] | None
@@ -91,18 +92,6 @@ def sort_tools(tools: Sequence[ToolLike]) -> tuple[list[AnyTool], list[object]]:
         elif isinstance(given, (wire.WebSearch, wire.XSearch, wire.FileSearch, wire.Mcp, wire.FunctionTool)):
             declared.extend(cast("list[object]", wire.SessionConfig(tools=(given,)).to_wire()["tools"]))
         else:
-            made = cast("AnyTool", given if isinstance(given, Tool) else tool(given))
-            own.append(made)
-            declared.append(
-                {
-                    "type": "function",
-                    "name": made.name,
-                    "description": made.description,
-                    "parameters": made.parameters,
-                }
-            )
-    names = [made.name for made in own]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ValueError(f"two tools have the name {sorted(twice)[0]!r}")
-    return own, declared
+            own.append(given if isinstance(given, Tool) else tool(given))
+            declared.append({"type": "function", **declaration_of(own[-1])})
+    return sort_functions(own), declared

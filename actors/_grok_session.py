@@ -126,6 +126,11 @@ class GrokSession:
         return any(update.blocks for update in self._pending)
 
     @property
+    def waits(self) -> bool:
+        """Whether an answer is due."""
+        return bool(self._pending)
+
+    @property
     def server_vad(self) -> bool:
         """Whether the server decides when the caller's turn is over."""
         asked = dig(self.config, "turn_detection")
@@ -257,7 +262,8 @@ class GrokSession:
         return wire.SessionUpdate(session=update.session, event_id=update.event_id)
 
     def abandon(self, error: RequestRefused) -> None:
-        """The client is over: nobody need wait for answers."""
+        """No answers will come, and nobody need wait for them; what was asked for is asked for again if need be."""
+        self._accepted = self.config
         while self._pending:
             self._pending.popleft().finish(error)
 

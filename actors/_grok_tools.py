@@ -4,45 +4,37 @@ Source: the function calling section of the Speech to Speech guide. The model go
 and must not be asked before all calls of a response are answered and the response itself is done.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import attrs
 
 from callboard.protocols import grok as wire
 
-from ._tools import ToolOutcome, ToolResult, ToolRunner, error_output
-from ._tools_schema import AnyTool, ToolContext
-
-# Calls kept until the server confirms their answers.
-REMEMBERED = 256
+from ._agent_tools import AgentTools
+from ._tools import ToolOutcome, ToolResult, error_output
 
 
 class ToolWire(Protocol):
-    """What the calls need of their client."""
+    """What the calls need of their driver."""
 
-    def send(self, event: wire.ClientEvent) -> str | bytes | None:
-        """Queue an event; returns the message, or None where nothing can be sent any more."""
+    def send_answer(self, event: wire.ClientEvent) -> None:
+        """Send an answer on the present connection; the next one gets it with the history."""
         ...
 
-    def waits(self, message: str | bytes) -> bool:
-        """Whether a message is still in the outbox."""
+    def answered(self, call_id: str, output: str) -> None:
+        """A call that nothing was run for has an answer."""
+        ...
+
+    def ask_to_go_on(self) -> bool:
+        """Ask for a response; False where there is no connection to ask on."""
         ...
 
     def response_active(self) -> bool:
         """Whether the server is making a response."""
         ...
 
-    def declared_elsewhere(self, name: str) -> bool:
-        """Whether a function of this name was declared by the user's own `session_update`."""
-        ...
-
-    def tool_context(self, call_id: str, name: str) -> ToolContext:
-        """What a tool may know."""
-        ...
-
-    def tool_finished(self, result: ToolResult) -> None:
-        """A call has ended."""
+    def declared(self, name: str) -> bool:
+        """Whether the session has a function of this name."""
         ...
 
 
@@ -57,71 +49,48 @@ class _Group:
     response_done: bool = False
 
 
-@attrs.define(eq=False)
-class _Call:
-    """A call whose answer the server may not have."""
-
-    call_id: str
-    name: str
-    arguments: str
-    group: _Group
-    output: str | bytes | None = None
-    """The queued answer."""
-
-
 class GrokToolCalls:
-    """The tool calls of one client."""
+    """The tool calls of one client.
 
-    def __init__(
-        self, wire_side: ToolWire, make_runner: Callable[[Callable[[ToolResult], None]], ToolRunner]
-    ) -> None:
+    Args:
+        wire_side: Sends.
+        tools: Runs.
+    """
+
+    def __init__(self, wire_side: ToolWire, tools: AgentTools) -> None:
         self._wire = wire_side
-        self.runner = make_runner(self._finished)
-        self.tools: dict[str, AnyTool] = {}
+        self._tools = tools
         self._groups: dict[str, _Group] = {}
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, _Group] = {}
         self._owed = False
         """The model is to go on, as soon as it may be asked to."""
         self._asked = False
         """It was asked to, and has not begun."""
         self._caller_speaks = False
-        self._closed = False
-
-    def register(self, tools: Sequence[AnyTool]) -> None:
-        """Set the functions that are run; calls that run go on."""
-        self.tools = {tool.name: tool for tool in tools}
 
     # What the server says
 
     def called(self, response_id: str, call_id: str, name: str, arguments: str) -> None:
         """The model called a function; the same call may be announced several times."""
-        tool = self.tools.get(name)
-        if tool is None and (not self.tools or self._wire.declared_elsewhere(name)):
-            # Somebody else answers it: a listener, as in VoxEngine.
+        tool = self._tools.tools.get(name)
+        if call_id in self._calls or (tool is None and (not self._tools.tools or self._wire.declared(name))):
+            # Known, or somebody else answers it: a listener, as in VoxEngine.
             return
-        if tool is None:
-            if self.runner.claim(call_id):
-                group = self._enter(response_id, call_id, name, arguments)
-                self._answer(call_id, error_output(f"there is no tool {name!r}"))
-                group.answered = True
-                self._settle(group)
+        if tool is None and not self._tools.runner.claim(call_id):
             return
-        if call_id in self._calls:
-            return
-        group = self._enter(response_id, call_id, name, arguments)
-        if not self.runner.start(tool, arguments, self._wire.tool_context(call_id, name)):
-            self._calls.pop(call_id, None)
-            group.pending.discard(call_id)
-
-    def _enter(self, response_id: str, call_id: str, name: str, arguments: str) -> _Group:
         group = self._groups.setdefault(response_id, _Group(response_id))
         group.pending.add(call_id)
-        self._calls[call_id] = _Call(call_id, name, arguments, group)
-        if len(self._calls) > REMEMBERED:
-            # Of a server that never confirms an answer, the oldest.
-            for known in [known for known, call in self._calls.items() if call.output is not None][:1]:
-                del self._calls[known]
-        return group
+        self._calls[call_id] = group
+        if tool is not None:
+            if not self._tools.begin(tool, call_id, arguments):
+                del self._calls[call_id]
+                group.pending.discard(call_id)
+        else:
+            output = error_output(f"there is no tool {name!r}")
+            self._wire.answered(call_id, output)
+            group.answered = True
+            self._answer(call_id, output)
+            self._settle(group)
 
     def response_created(self) -> None:
         """A response begins. Whatever was answered before it, it takes into account."""
@@ -152,52 +121,35 @@ class GrokToolCalls:
 
     def disconnected(self) -> None:
         """The connection is gone, with all its responses."""
+        self._owed = self._owed or self._asked
         self._asked = False
         self._caller_speaks = False
         for group in tuple(self._groups.values()):
             self.response_done(group.response_id)
 
-    def opening(self) -> list[wire.ClientEvent]:
-        """For a new connection: the calls that its server has not heard of and will get answers to."""
-        answered = [
-            call_id
-            for call_id, call in self._calls.items()
-            if call.output is not None and not self._wire.waits(call.output)
-        ]
-        for call_id in answered:
-            del self._calls[call_id]
-        return [
-            wire.ConversationItemCreate(
-                item=wire.FunctionCall(call_id=call.call_id, name=call.name, arguments=call.arguments)
-            )
-            for call in self._calls.values()
-        ]
+    def take_owed(self) -> bool:
+        """Whether a session that begins now is to be asked to go on; tells it once."""
+        owed = self._owed
+        self._owed = False
+        self._asked = owed
+        return owed
 
     # What the tools say
 
-    def _finished(self, result: ToolResult) -> None:
-        self._wire.tool_finished(result)
-        call = self._calls.get(result.call_id)
-        if call is None or self._closed:
+    def finished(self, result: ToolResult) -> None:
+        """A call has ended."""
+        group = self._calls.get(result.call_id)
+        if group is None:
             return
-        call.group.answered = call.group.answered or not (
-            result.stopped and result.outcome is ToolOutcome.CANCELLED
-        )
+        group.answered = group.answered or not (result.stopped and result.outcome is ToolOutcome.CANCELLED)
         self._answer(result.call_id, result.output)
-        self._settle(call.group)
+        self._settle(group)
 
     def _answer(self, call_id: str, output: str) -> None:
-        call = self._calls[call_id]
-        call.output = self._wire.send(
+        self._wire.send_answer(
             wire.ConversationItemCreate(item=wire.FunctionCallOutput(call_id=call_id, output=output))
         )
-        call.group.pending.discard(call_id)
-
-    def confirmed(self, call_id: str) -> None:
-        """The server has an answer."""
-        call = self._calls.get(call_id)
-        if call is not None and call.output is not None:
-            del self._calls[call_id]
+        self._calls.pop(call_id).pending.discard(call_id)
 
     def _settle(self, group: _Group) -> None:
         if group.pending or not group.response_done:
@@ -209,21 +161,14 @@ class GrokToolCalls:
 
     def _ask(self) -> None:
         """Ask the model to go on, if nothing is in the way."""
-        if (
-            not self._owed
-            or self._asked
-            or self._caller_speaks
-            or self._closed
-            or self._wire.response_active()
-        ):
+        if not self._owed or self._asked or self._caller_speaks or self._wire.response_active():
             return
-        self._owed = False
-        self._asked = True
-        self._wire.send(wire.ResponseCreate())
+        if self._wire.ask_to_go_on():
+            self._owed = False
+            self._asked = True
 
     def close(self) -> None:
-        """The client is over."""
-        self._closed = True
-        self.runner.cancel_all()
+        """Nobody waits for answers any more."""
         self._calls.clear()
         self._groups.clear()
+        self._owed = self._asked = False

@@ -10,6 +10,7 @@ A connection that ends is a crash of `socket`, and the supervisor's restart, wit
 reconnect. What cannot be cured by trying again ends the group normally, with the reason in `failure`.
 """
 
+import math
 from typing import Any, Generic, Never
 
 import attrs
@@ -32,6 +33,15 @@ from ._websocket import DialFailed, SocketClosed, WebSocket, WebSocketStatistics
 NOT_CONNECTED = 1006
 GOING_AWAY = 1001
 NORMAL = 1000
+# Of a refused handshake's body, octets that are shown.
+BODY_CLIP = 2000
+# A renewal waits for a pause until this fraction of its lead time is left.
+LAST_MOMENT = 0.1
+# How often it looks for a pause, how long it keeps a new socket for one, and how long it waits after a failed
+# attempt, float seconds.
+PAUSE_POLL = 0.25
+RENEW_HOLD = 5.0
+RENEW_RETRY = 10.0
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +60,11 @@ class ConnectionOptions:
     intensity: RestartIntensity = RestartIntensity(restarts=6, period=120.0)  # noqa: RUF009  # frozen
     """So many reconnects in so many seconds; one more and the client fails. A connection that lasted longer
     than the period starts the backoff afresh."""
+    stall_timeout: float = 15.0
+    """A provider that owes us a message and sends nothing for so long is left, though it answers pings."""
+    renew_before: float = 300.0
+    """So long before the provider's session limit a new session is opened, a quarter of the limit at most; the
+    conversation moves over at the next pause."""
     max_malformed: int = 20
     """Messages in a row that cannot be decoded before the connection is given up."""
 
@@ -85,7 +100,8 @@ class ProviderConnection(Generic[Out, In]):
         self._socket: WebSocket | None = None
         self._have_socket = trio.Event()
         self._heard = trio.Event()
-        self._heard_at = 0.0
+        self._heard_at = self._spoken_at = self._opened_at = 0.0
+        self._silent_since: float | None = None
         self._closing = False
         self.attempts = 0
         self.connects = 0
@@ -95,9 +111,9 @@ class ProviderConnection(Generic[Out, In]):
         """Why no further connection is tried."""
         self.last_error = ""
         """Why the latest connection ended, without credentials."""
-        self._past = WebSocketStatistics(
-            messages_sent=0, messages_received=0, octets_sent=0, octets_received=0
-        )
+        self.greeted = False
+        """Whether the provider has said anything since this was last set to False."""
+        self._past = WebSocketStatistics.total(())
 
     @property
     def connected(self) -> bool:
@@ -141,8 +157,9 @@ class ProviderConnection(Generic[Out, In]):
 
     def statistics(self) -> WebSocketStatistics:
         """The traffic of all sockets together."""
-        now = self._socket.statistics() if self._socket is not None else None
-        return self._past if now is None else _sum(self._past, now)
+        if self._socket is None:
+            return self._past
+        return WebSocketStatistics.total((self._past, self._socket.statistics()))
 
     # The socket actor
 
@@ -150,12 +167,66 @@ class ProviderConnection(Generic[Out, In]):
         # At once: dialling is retried with backoff like everything else, and whoever waits for the first
         # connection asks the client.
         task_status.started()
-        if self._closing:
+        if self._closing or self.failure is not None:
             return
+        try:
+            async with open_plain_nursery() as nursery:
+                line: _Line | None = await self._dial(context, nursery)
+                while line is not None:
+                    line = await self._serve(context, nursery, line)
+                nursery.cancel_scope.cancel(reason="the connection is over")
+        except ProviderFailed as failed:
+            self.failure = failed
+
+    async def _dial(self, context: Context[Any], nursery: trio.Nursery) -> "_Line | None":
+        """Open a socket; None where no further one is wanted.
+
+        Raises:
+            ConnectionLost: It could not be opened, this time.
+        """
         self.attempts += 1
-        request = await self._connect_request(context)
-        if request is None:
-            return
+        try:
+            return await self._open_line(context, nursery)
+        except DialFailed as error:
+            text = self._redactor.text(str(error))
+            reason = self._adapter.is_permanent(error)
+            if reason is not None:
+                self.failure = ProviderFailed(reason, text)
+            again = reason is None and not self._closing
+            self._not_open(text, will_reconnect=again, error=error)
+            if again:
+                # A new error, for the texts of this one and of its cause are not ours.
+                raise ConnectionLost(text) from None
+            return None
+
+    async def _open_line(self, context: Context[Any], nursery: trio.Nursery) -> "_Line":
+        try:
+            request = await self._adapter.connect_request()
+        except ProviderFailed:
+            raise
+        except Exception as error:  # noqa: BLE001
+            # From the user's function. Fetching a credential may fail for a while, like any request; its error is
+            # not ours to show, for it may quote one.
+            text = f"the function for the key failed ({type(error).__name__})"
+            context.log.warning(text)
+            self._not_open(text, will_reconnect=not self._closing)
+            raise ConnectionLost(text) from None
+        # Each socket lives in a task of its own, so that a new one can be opened before the old one is closed, and
+        # outlive it.
+        line = _Line(request.url)
+        await nursery.start(self._hold_open, context, request, line)
+        if line.error is not None:
+            raise line.error
+        return line
+
+    async def _hold_open(
+        self,
+        context: Context[Any],
+        request: ConnectRequest,
+        line: "_Line",
+        *,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
         try:
             async with open_websocket(
                 context.system.network,
@@ -166,74 +237,54 @@ class ProviderConnection(Generic[Out, In]):
                 max_message=self._adapter.max_message,
                 new_id=lambda: f"{context.system.rng.getrandbits(64):016x}",
             ) as socket:
-                closed = await self._serve(socket, request.url)
+                line.opened(socket)
+                task_status.started()
+                await line.released.wait()
         except DialFailed as error:
-            text = self._redactor.text(str(error))
-            reason = self._adapter.is_permanent(error)
-            if reason is not None:
-                self.failure = ProviderFailed(reason, text)
-            self._lost(
-                Disconnected(
-                    code=NOT_CONNECTED,
-                    reason=text,
-                    was_clean=False,
-                    was_open=False,
-                    web_socket_id="",
-                    will_reconnect=reason is None and not self._closing,
-                )
-            )
-            if reason is None and not self._closing:
-                # A new error, for the texts of this one and of its cause are not ours.
-                raise ConnectionLost(text) from None
-            return
-        if not self._closing:
-            raise ConnectionLost(closed)
+            line.error = error
+            task_status.started()
 
-    async def _connect_request(self, context: Context[Any]) -> ConnectRequest | None:
-        try:
-            return await self._adapter.connect_request()
-        except ProviderFailed as failed:
-            self.failure = failed
-            return None
-        except Exception as error:  # noqa: BLE001
-            # From the user's function. Fetching a credential may fail for a while, like any request; its error is
-            # not ours to show, for it may quote one.
-            text = f"the function for the key failed ({type(error).__name__})"
-            context.log.warning(text)
-            self._lost(
-                Disconnected(
-                    code=NOT_CONNECTED,
-                    reason=text,
-                    was_clean=False,
-                    was_open=False,
-                    web_socket_id="",
-                    will_reconnect=not self._closing,
-                )
-            )
-            raise ConnectionLost(text) from None
+    async def _serve(self, context: Context[Any], nursery: trio.Nursery, line: "_Line") -> "_Line | None":
+        """Read until the socket is closed, or replaced by another.
 
-    async def _serve(self, socket: WebSocket, url: str) -> str:
-        """Read until the socket is closed; returns why, in words."""
-        self._open(socket, url)
+        Returns:
+            The line to go on with, or None at the end.
+
+        Raises:
+            ConnectionLost: It was closed without our doing.
+            ProviderFailed: The session ended in a way that no other would be spared.
+        """
+        socket = line.socket
+        self._begin(line)
         code, reason, clean = NORMAL if self._closing else GOING_AWAY, "", False
+        successor: _Line | None = None
+        failed = False
         try:
-            async with open_plain_nursery() as nursery:
-                nursery.start_soon(self._keep_alive, socket)
+            async with open_plain_nursery() as parts:
+                parts.start_soon(self._keep_alive, socket)
+                renewal = _Renewal()
+                if self._adapter.session_limit is not None:
+                    parts.start_soon(self._renew, context, nursery, renewal, line, parts.cancel_scope)
                 try:
                     await self._read(socket)
                 except SocketClosed as closed:
                     code, reason, clean = closed.code, self._redactor.text(closed.reason), closed.clean
-                nursery.cancel_scope.cancel(reason="the socket closed")
+                parts.cancel_scope.cancel(reason="the socket closed")
+            successor = renewal.line
         except ConnectionLost as lost:
             code, reason = NOT_CONNECTED, str(lost)
+        except ProviderFailed as error:
+            code, reason, failed = NORMAL, str(error), True
+            raise
         finally:
             if self._socket is socket:
                 self._socket = None
                 self._have_socket = trio.Event()
             self._outbox.close_gate()
-            self._past = _sum(self._past, socket.statistics())
-            if self._closing:
-                code, clean = NORMAL, True
+            self._past = WebSocketStatistics.total((self._past, socket.statistics()))
+            if self._closing or successor is not None:
+                code, reason, clean = NORMAL, "" if successor is None else "renewed", True
+            line.released.set()
             self._lost(
                 Disconnected(
                     code=code,
@@ -241,20 +292,28 @@ class ProviderConnection(Generic[Out, In]):
                     was_clean=clean,
                     was_open=True,
                     web_socket_id=socket.id,
-                    will_reconnect=not self._closing,
+                    will_reconnect=not self._closing and not failed,
                 )
             )
-        return f"the connection ended with {code}" + (f": {reason[:80]}" if reason else "")
+        if self._closing:
+            if successor is not None:
+                successor.released.set()
+            return None
+        if successor is None:
+            raise ConnectionLost(f"the connection ended with {code}" + (f": {reason[:80]}" if reason else ""))
+        return successor
 
-    def _open(self, socket: WebSocket, url: str) -> None:
+    def _begin(self, line: "_Line") -> None:
+        socket = line.socket
         self.connects += 1
         self.web_socket_id = socket.id
         self._heard = trio.Event()
-        self._heard_at = trio.current_time()
+        self._heard_at = self._opened_at = trio.current_time()
         self._outbox.close_gate()
-        self._outbox.connected(list(self._adapter.opening()))
+        self._adapter.begin()
+        self._outbox.connected(self._client.provider_opening())
         self._socket = socket
-        endpoint = self._redactor.text(url)
+        endpoint = self._redactor.text(line.url)
         if self._trace is not None:
             self._trace.note(
                 "connected", {"endpoint": endpoint, "attempt": self.attempts, "web_socket_id": socket.id}
@@ -263,6 +322,22 @@ class ProviderConnection(Generic[Out, In]):
             Connected(attempt=self.attempts, web_socket_id=socket.id, endpoint=endpoint)
         )
         self._have_socket.set()
+
+    def _not_open(self, text: str, *, will_reconnect: bool, error: DialFailed | None = None) -> None:
+        self._lost(
+            Disconnected(
+                code=NOT_CONNECTED,
+                reason=text,
+                was_clean=False,
+                was_open=False,
+                web_socket_id="",
+                will_reconnect=will_reconnect,
+                status=None if error is None else error.status,
+                body=""
+                if error is None
+                else self._redactor.text(error.body[:BODY_CLIP].decode(errors="replace")),
+            )
+        )
 
     def _lost(self, event: Disconnected) -> None:
         self.last_error = event.reason or f"closed with {event.code}"
@@ -273,9 +348,14 @@ class ProviderConnection(Generic[Out, In]):
     async def _read(self, socket: WebSocket) -> None:
         malformed = 0
         while True:
-            message = await socket.receive()
-            self._heard_at = trio.current_time()
+            message = await self._next(socket)
+            if message is None:
+                for event in self._adapter.handle_timer(trio.current_time()):
+                    self._client.provider_message(event)
+                continue
+            self._heard_at = self._spoken_at = trio.current_time()
             self._heard.set()
+            self.greeted = True
             if self._trace is not None:
                 self._trace.received(message)
             try:
@@ -287,7 +367,17 @@ class ProviderConnection(Generic[Out, In]):
                     raise ConnectionLost(f"{malformed} messages in a row could not be decoded") from None
             else:
                 malformed = 0
-                self._client.provider_message(decoded)
+                for event in decoded:
+                    self._client.provider_message(event)
+
+    async def _next(self, socket: WebSocket) -> str | bytes | None:
+        """The next message, or None where the adapter's deadline passes first."""
+        deadline = self._adapter.deadline
+        if deadline == math.inf:
+            return await socket.receive()
+        with trio.move_on_at(deadline):
+            return await socket.receive()
+        return None
 
     async def _keep_alive(self, socket: WebSocket) -> None:
         """Notice a peer that is gone though the stream does not say so."""
@@ -308,7 +398,59 @@ class ProviderConnection(Generic[Out, In]):
                 await socket.ping()
             if deadline.cancelled_caught:
                 raise ConnectionLost(f"no answer to a ping within {options.pong_timeout:g} s")
+            self._silent(trio.current_time())
             self._heard_at = max(self._heard_at, trio.current_time())
+
+    def _silent(self, now: float) -> None:
+        """The peer answers pings and says nothing; not for ever, where it is its turn."""
+        if not self._client.awaits:
+            self._silent_since = None
+        elif self._silent_since is None or self._spoken_at > self._silent_since:
+            self._silent_since = now
+        elif now - self._silent_since >= self._options.stall_timeout:
+            raise ConnectionLost(f"nothing came for {self._options.stall_timeout:g} s though it was due")
+
+    # Planned renewal
+
+    async def _renew(
+        self,
+        context: Context[Any],
+        nursery: trio.Nursery,
+        renewal: "_Renewal",
+        line: "_Line",
+        scope: trio.CancelScope,
+    ) -> None:
+        """Replace the socket before the provider ends the session: at a pause, or when there is no time left."""
+        del line
+        limit = self._adapter.session_limit
+        assert limit is not None
+        lead = min(self._options.renew_before, limit / 4)
+        await trio.sleep_until(self._opened_at + limit - lead)
+        last_moment = self._opened_at + limit - lead * LAST_MOMENT
+        while True:
+            await self._pause(last_moment)
+            try:
+                successor = await self._open_line(context, nursery)
+            except (DialFailed, ConnectionLost) as error:
+                context.log.warning("a session cannot be renewed yet: %s", self._redactor.text(str(error)))
+                if trio.current_time() >= last_moment:
+                    # Nothing is lost by waiting for the provider to end it.
+                    return
+                await trio.sleep(RENEW_RETRY)
+                continue
+            # The pause may be over by now; the new socket is kept for the next one, for a while.
+            with trio.move_on_after(RENEW_HOLD):
+                await self._pause(last_moment)
+                renewal.line = successor
+                scope.cancel(reason="the session is renewed")
+                return
+            successor.released.set()
+
+    async def _pause(self, last_moment: float) -> None:
+        """Wait until nobody speaks, but not beyond the last moment."""
+        while not self._client.idle and trio.current_time() < last_moment:  # noqa: ASYNC110
+            # Audio that plays to its end is no event, and a quarter of a second is as good as none here.
+            await trio.sleep(PAUSE_POLL)
 
     # The writer actor
 
@@ -320,27 +462,64 @@ class ProviderConnection(Generic[Out, In]):
             # Not waiting where there is nothing to wait for: this runs 50 times a second.
             if self._socket is None:
                 await self._have_socket.wait()
-            await outbox.wait()
+            await self._wait_for_work()
             socket = self._socket
             if socket is None:
                 continue
             command = outbox.command()
-            message = self._adapter.audio_out(outbox.take_audio()) if command is None else command
+            if command is not None:
+                message: str | bytes | None = command
+            elif outbox.audio_due:
+                message = self._adapter.audio_out(outbox.take_audio())
+            else:
+                message = self._adapter.keep_alive()
+            if message is None:
+                continue
             try:
                 await socket.send(message)
             except SocketClosed:
-                # `socket` reads the same end and crashes with the reason; both of us are restarted then.
-                await trio.sleep_forever()
+                # `socket` reads the same end and crashes with the reason; both of us are restarted then. Unless it
+                # was replaced on purpose.
+                if self._socket is socket:
+                    await trio.sleep_forever()
+                continue
             if command is not None:
                 outbox.sent(command)
             if self._trace is not None:
                 self._trace.sent(message)
 
+    async def _wait_for_work(self) -> None:
+        """Wait until there is something to send, or it is time for a keep-alive."""
+        interval = self._adapter.keep_alive_interval
+        if interval is None:
+            await self._outbox.wait()
+        else:
+            with trio.move_on_after(interval):
+                await self._outbox.wait()
 
-def _sum(first: WebSocketStatistics, second: WebSocketStatistics) -> WebSocketStatistics:
-    return WebSocketStatistics(
-        messages_sent=first.messages_sent + second.messages_sent,
-        messages_received=first.messages_received + second.messages_received,
-        octets_sent=first.octets_sent + second.octets_sent,
-        octets_received=first.octets_received + second.octets_received,
-    )
+
+@attrs.define(eq=False)
+class _Line:
+    """An open socket and the task that holds it open."""
+
+    url: str
+    released: trio.Event = attrs.field(factory=trio.Event)
+    """Set when it is to be closed."""
+    error: DialFailed | None = None
+    _socket: WebSocket | None = None
+
+    def opened(self, socket: WebSocket) -> None:
+        """The handshake is done."""
+        self._socket = socket
+
+    @property
+    def socket(self) -> WebSocket:
+        """The socket."""
+        assert self._socket is not None
+        return self._socket
+
+
+@attrs.define(eq=False)
+class _Renewal:
+    line: _Line | None = None
+    """The socket to go on with."""

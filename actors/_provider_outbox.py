@@ -5,12 +5,20 @@ from collections import deque
 import attrs
 import trio
 
+from callboard.media import AudioFormat, Converter
+
 from ._errors import MailboxFull
 
 # Commands are a few a second at most. A client that cannot send so many is a client without a connection.
 COMMAND_CAPACITY = 256
 # Float seconds of audio kept while it cannot be sent. Older audio is of no use: its turn is over.
 AUDIO_LIMIT = 2.0
+# The same while a lost session is being replaced: what the caller says meanwhile is still to be answered.
+HOLD_LIMIT = 10.0
+# Audio that was sent is kept for the next session, float seconds: while nobody speaks, as much as a provider needs to
+# notice speech; and from there on the turn that it has not made words of, the end of it where it is long.
+PREROLL = 0.6
+TURN_LIMIT = 20.0
 # The most audio put into one message where several frames wait, float seconds.
 JOIN_LIMIT = 0.5
 
@@ -51,6 +59,10 @@ class Outbox:
         self._lot = trio.lowlevel.ParkingLot()
         self.gate = False
         """Audio is sent only while this is set; see `open_gate`."""
+        self._limit = AUDIO_LIMIT
+        self._sent: deque[tuple[bytes, float]] = deque()
+        self._sent_seconds = 0.0
+        self._sent_limit = PREROLL
         self._dropped = 0.0
         self._frames_dropped = 0
         self._purged = 0
@@ -72,12 +84,12 @@ class Outbox:
         self._lot.unpark()
 
     def put_audio(self, payload: bytes, seconds: float) -> None:
-        """Queue audio; where more than 2 s wait the oldest is dropped and counted."""
+        """Queue audio; where more than 2 s wait (10 s behind a lost session) the oldest is dropped and counted."""
         self._order += 1
         self._audio.append((self._order, payload, seconds))
         self._seconds += seconds
         # The tolerance is for rounding, as in a hundred times 0.02.
-        while self._seconds > AUDIO_LIMIT + 1e-6 and len(self._audio) > 1:
+        while self._seconds > self._limit + 1e-6 and len(self._audio) > 1:
             self._drop_oldest()
         if self.gate:
             self._lot.unpark()
@@ -97,30 +109,88 @@ class Outbox:
         """Hold audio back from now on."""
         self.gate = False
 
+    def hold(self) -> None:
+        """A session was lost: keep more of what is said until the next one hears it."""
+        self._limit = HOLD_LIMIT
+
+    def turn_began(self) -> None:
+        """The caller speaks: audio is kept until `turn_over`, the 20 s before the present at most."""
+        self._sent_limit = TURN_LIMIT
+
+    def turn_over(self) -> None:
+        """What was said so far has been understood."""
+        self._sent_limit = PREROLL
+        self._sent.clear()
+        self._sent_seconds = 0.0
+
+    def _keep(self, payload: bytes, seconds: float) -> None:
+        self._sent.append((payload, seconds))
+        self._sent_seconds += seconds
+        while self._sent_seconds > self._sent_limit + 1e-6 and len(self._sent) > 1:
+            self._sent_seconds -= self._sent.popleft()[1]
+
+    def drop_commands(self) -> None:
+        """Forget what waits to be sent but for audio: the next provider speaks another language."""
+        self._purged += len(self._commands)
+        self._commands.clear()
+        self._front.clear()
+
+    def convert(self, converter: Converter, target: AudioFormat) -> None:
+        """Bring the audio that waits, and that which is kept, into another format."""
+        self._audio = deque(
+            (order, converted, target.duration(len(converted)))
+            for order, payload, _ in self._audio
+            if (converted := converter.convert(payload))
+        )
+        self._seconds = sum(seconds for _, _, seconds in self._audio)
+        self._sent = deque(
+            (converted, target.duration(len(converted)))
+            for payload, _ in self._sent
+            if (converted := converter.convert(payload))
+        )
+        self._sent_seconds = sum(seconds for _, seconds in self._sent)
+
     def drop_audio(self) -> None:
         """Drop and count the audio that waits, as when its format is no longer the one that was agreed."""
         while self._audio:
             self._drop_oldest()
         self._seconds = 0.0
+        self._sent.clear()
+        self._sent_seconds = 0.0
 
     def connected(self, opening: list[str | bytes]) -> None:
-        """Begin a connection: its opening messages come first, and commands about an earlier one are gone."""
+        """Begin a connection: its opening messages come first, and commands about an earlier one are gone.
+
+        What an earlier session heard and made no words of is heard again.
+        """
+        while self._sent:
+            payload, seconds = self._sent.pop()
+            # Before everything that waits.
+            self._audio.appendleft((0, payload, seconds))
+            self._seconds += seconds
+        self._sent_seconds = 0.0
+        self._limit = max(self._limit, self._seconds + AUDIO_LIMIT)
         kept = [entry for entry in self._commands if not entry[2]]
         self._purged += len(self._commands) - len(kept)
         self._commands = deque(kept)
         self._front = deque(opening)
         self._lot.unpark()
 
+    @property
+    def audio_due(self) -> bool:
+        """Whether there is audio that may be sent."""
+        return self.gate and bool(self._audio)
+
     async def wait(self) -> None:
         """Wait until something can be sent."""
-        while not (self._front or self._commands or (self.gate and self._audio)):
+        while not (self._front or self._commands or self.audio_due):
             await self._lot.park()
 
     def command(self) -> str | bytes | None:
         """The command whose turn it is, which stays until `sent`; None where it is audio's turn."""
         if self._front:
             return self._front[0]
-        if self._commands and not (self.gate and self._audio and self._audio[0][0] < self._commands[0][0]):
+        if self._commands and not (self.audio_due and self._audio[0][0] < self._commands[0][0]):
             return self._commands[0][1]
         return None
 
@@ -130,10 +200,6 @@ class Outbox:
             self._front.popleft()
         elif self._commands and self._commands[0][1] is message:
             self._commands.popleft()
-
-    def waits(self, message: str | bytes) -> bool:
-        """Whether a message was not sent yet; told by its identity."""
-        return any(queued is message for _, queued, _ in self._commands)
 
     def take_audio(self) -> bytes:
         """Take the audio that is to be sent now; frames that wait together are joined into one message."""
@@ -145,8 +211,10 @@ class Outbox:
             self._seconds -= seconds
             total += seconds
             taken.append(payload)
+            self._keep(payload, seconds)
         if not self._audio:
             self._seconds = 0.0  # so that rounding does not add up
+            self._limit = AUDIO_LIMIT
         return taken[0] if len(taken) == 1 else b"".join(taken)
 
     def statistics(self) -> OutboxStatistics:

@@ -37,8 +37,8 @@ class Capabilities:
     cancel: bool = False
     """Stop an answer that is being made."""
     tools: bool = False
-    resume: bool = False
-    """Take the history of an earlier connection."""
+    binary: bool = False
+    """Audio travels in binary messages."""
 
 
 class ProviderAdapter(Protocol[Out_contra, In_co]):
@@ -55,8 +55,18 @@ class ProviderAdapter(Protocol[Out_contra, In_co]):
         ...
 
     @property
+    def model(self) -> str:
+        """What was asked for when connecting; empty where the wire names it elsewhere."""
+        ...
+
+    @property
     def session_limit(self) -> float | None:
         """Seconds after which the provider ends a session, or None. For planned renewal."""
+        ...
+
+    @property
+    def keep_alive_interval(self) -> float | None:
+        """Seconds without a message of ours after which `keep_alive` is due, or None."""
         ...
 
     @property
@@ -77,24 +87,37 @@ class ProviderAdapter(Protocol[Out_contra, In_co]):
         """What must not appear in any text."""
         ...
 
-    def opening(self) -> Sequence[str | bytes]:
-        """The messages that begin a connection: the configuration as it is by now."""
+    def begin(self) -> None:
+        """A connection begins: forget what was about an earlier one."""
         ...
 
-    def receive(self, message: str | bytes) -> In_co:
-        """Decode a message.
+    def receive(self, message: str | bytes) -> Sequence[In_co]:
+        """Decode a message: one event, unless the wire is translated into another's events.
 
         Raises:
             RemoteWireError: It cannot be decoded.
         """
         ...
 
-    def encode(self, event: Out_contra) -> str | bytes:
-        """The message for an event.
+    def encode(self, event: Out_contra) -> Sequence[str | bytes]:
+        """The messages for an event: one, unless the wire is a translation of another.
 
         Raises:
             LocalWireError: The event has no wire form.
         """
+        ...
+
+    @property
+    def deadline(self) -> float:
+        """When `handle_timer` wants to be called, trio's clock; infinity for never."""
+        ...
+
+    def handle_timer(self, now: float) -> Sequence[In_co]:
+        """What follows from nothing having come for a while."""
+        ...
+
+    def keep_alive(self) -> str | bytes | None:
+        """The message that keeps a silent session alive, or None where none is wanted now."""
         ...
 
     def audio_out(self, payload: bytes) -> str | bytes:
@@ -103,13 +126,6 @@ class ProviderAdapter(Protocol[Out_contra, In_co]):
 
     def is_permanent(self, error: Exception) -> ProviderFailure | None:
         """Why trying again cannot help, or None where it can."""
-        ...
-
-    def resume(self, history: Sequence[object]) -> Sequence[str | bytes]:
-        """The messages that give the history of an earlier connection to a new one.
-
-        A seam: connections do not call it yet, so a new connection begins without history.
-        """
         ...
 
 
@@ -136,17 +152,32 @@ class Disconnected:
     """False where no socket had been opened."""
     web_socket_id: str
     will_reconnect: bool
+    status: int | None = None
+    """The HTTP status, where the server refused the upgrade."""
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    """Of that answer."""
+    body: str = attrs.field(default="", repr=False)
+    """Of that answer, its beginning, without credentials."""
 
 
 class ProviderClient(Protocol[In_contra]):
     """What a connection tells its client: plain functions, called in the order of the wire."""
+
+    def provider_opening(self) -> list[str | bytes]:
+        """The messages that begin a connection: the configuration and the conversation as they are by now."""
+        ...
 
     def provider_connected(self, event: Connected) -> None:
         """A socket is open, and the opening messages are the first to be sent on it."""
         ...
 
     def provider_message(self, message: In_contra) -> None:
-        """A message came."""
+        """A message came.
+
+        Raises:
+            ConnectionLost: The session is of no use any more.
+            ProviderFailed: And neither is another one.
+        """
         ...
 
     def provider_malformed(self, error: Exception) -> None:
@@ -155,4 +186,14 @@ class ProviderClient(Protocol[In_contra]):
 
     def provider_disconnected(self, event: Disconnected) -> None:
         """A socket closed, or an attempt failed."""
+        ...
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost if the session were replaced now."""
+        ...
+
+    @property
+    def awaits(self) -> bool:
+        """Whether the provider owes us a message that does not depend on the caller."""
         ...

@@ -12,7 +12,7 @@ import enum
 import logging
 import math
 import ssl
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 from urllib.parse import urlsplit
@@ -103,6 +103,22 @@ class WebSocketStatistics:
     octets_sent: int
     """Payload octets (text counted as characters, which is the same for the ASCII our wires use)."""
     octets_received: int
+
+    @staticmethod
+    def total(parts: Iterable["WebSocketStatistics"]) -> "WebSocketStatistics":
+        """The counters of several sockets together."""
+        sent = received = octets_sent = octets_received = 0
+        for part in parts:
+            sent += part.messages_sent
+            received += part.messages_received
+            octets_sent += part.octets_sent
+            octets_received += part.octets_received
+        return WebSocketStatistics(
+            messages_sent=sent,
+            messages_received=received,
+            octets_sent=octets_sent,
+            octets_received=octets_received,
+        )
 
 
 class WebSocket:

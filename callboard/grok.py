@@ -20,25 +20,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
-from callboard.actors._grok_adapter import DEFAULT_MODEL as DEFAULT_MODEL, KeySource as KeySource
-from callboard.actors._grok_client import (
-    ClearMediaBufferParameters as ClearMediaBufferParameters,
-    VoiceAgentAPIClient as VoiceAgentAPIClient,
-)
-from callboard.actors._grok_events import (
+from callboard.actors._agent_client import ClearMediaBufferParameters as ClearMediaBufferParameters
+from callboard.actors._agent_events import (
     ConnectorData as ConnectorData,
-    Events as Events,
-    GrokEvent as GrokEvent,
-    ServerMessage as ServerMessage,
-    VoiceAgentAPIEvents as VoiceAgentAPIEvents,
     WebSocketClosed as WebSocketClosed,
     WebSocketErrorData as WebSocketErrorData,
     WebSocketMediaInfo as WebSocketMediaInfo,
 )
+from callboard.actors._agent_statistics import AgentStatistics as AgentStatistics
+from callboard.actors._grok_adapter import DEFAULT_MODEL as DEFAULT_MODEL, KeySource as KeySource
+from callboard.actors._grok_client import VoiceAgentAPIClient as VoiceAgentAPIClient
+from callboard.actors._grok_events import (
+    Events as Events,
+    GrokEvent as GrokEvent,
+    ServerMessage as ServerMessage,
+    VoiceAgentAPIEvents as VoiceAgentAPIEvents,
+)
 from callboard.actors._grok_factory import (
+    Provider as Provider,
     create_voice_agent_api_client as create_voice_agent_api_client,
 )
-from callboard.actors._grok_statistics import GrokStatistics as GrokStatistics
 from callboard.actors._listeners import (
     EventStream as EventStream,
     SubscriberLagged as SubscriberLagged,

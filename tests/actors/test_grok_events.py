@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from callboard import grok
-from callboard.actors._grok_events import event_class
+from callboard.actors._grok_events import NAMES
 from tests.actors.grok_kit import KEY, Message, Rig, V, create, open_rig, open_server, settle
 
 ITEM = {"id": "m1", "object": "realtime.item", "type": "message", "status": "completed", "role": "user"}
@@ -123,21 +123,21 @@ async def test_each_message_is_an_event_with_client_data_and_raw(name: str, auto
     ],
 )
 def test_events_have_several_names(name: object) -> None:
-    assert event_class(name) is V.ResponseDone
+    assert NAMES.find(name) is V.ResponseDone
 
 
 def test_media_events_have_names_too() -> None:
-    assert event_class("Events.WebSocketMediaStarted") is grok.Events.WebSocketMediaStarted
-    assert event_class("WebSocketMediaEnded") is grok.Events.WebSocketMediaEnded
+    assert NAMES.find("Events.WebSocketMediaStarted") is grok.Events.WebSocketMediaStarted
+    assert NAMES.find("WebSocketMediaEnded") is grok.Events.WebSocketMediaEnded
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"'response.dome'; perhaps 'response.done'"):
-        event_class("response.dome")
+        NAMES.find("response.dome")
     with pytest.raises(TypeError):
-        event_class(3)
+        NAMES.find(3)
     with pytest.raises(TypeError):
-        event_class(int)
+        NAMES.find(int)
 
 
 async def test_a_listener_must_be_a_function(autojump_clock: object) -> None:
@@ -437,7 +437,7 @@ async def test_no_key_in_any_repr(autojump_clock: object) -> None:
             rig.system.tree().render(),
         ]
         texts += [
-            repr(rig.client._connection._adapter),
-            repr(await rig.client._connection._adapter.connect_request()),
+            repr(rig.client._actor.connection._adapter),
+            repr(await rig.client._actor.connection._adapter.connect_request()),
         ]
         assert not [text for text in texts if KEY in text]

@@ -93,7 +93,7 @@ async def test_a_silent_server_is_noticed(autojump_clock: object) -> None:
         start = trio.current_time()
         await rig.server.peer()
         assert 5.0 < trio.current_time() - start < 15.0
-        assert "no answer to a ping" in rig.client._connection.last_error
+        assert "no answer to a ping" in rig.client._actor.connection.last_error
 
 
 async def test_a_connection_that_is_merely_quiet_is_kept(autojump_clock: object) -> None:
@@ -592,7 +592,7 @@ async def test_privacy_keeps_payloads_out_of_logs_and_trace(
 async def test_without_privacy_debug_logs_have_payloads(
     autojump_clock: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "callboard.grok")
+    caplog.set_level(logging.DEBUG, "callboard.agent")
     async with open_rig() as rig:
         await rig.peer.send("something.new", colour="blue")
         await settle()
@@ -603,7 +603,7 @@ async def test_without_privacy_debug_logs_have_payloads(
 async def test_statistics_are_logged_at_the_end_if_asked(
     autojump_clock: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "callboard.grok")
+    caplog.set_level(logging.INFO, "callboard.agent")
     async with open_rig(statistics=True) as rig:
         await rig.configured()
         await rig.peer.speech_started()
@@ -618,4 +618,4 @@ async def test_statistics_are_logged_at_the_end_if_asked(
         assert statistics.audio_out == pytest.approx(1.0)
         assert list(statistics.first_audio_latencies) == pytest.approx([0.6])
         assert statistics.connect_time == pytest.approx(0.0)
-    assert "GrokStatistics(connects=1" in caplog.text
+    assert "AgentStatistics(connects=1" in caplog.text

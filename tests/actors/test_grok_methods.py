@@ -403,19 +403,36 @@ async def test_say_raises_what_the_server_refused(autojump_clock: object) -> Non
             await rig.client.say("A long story.")
 
 
-async def test_say_fails_with_the_connection(autojump_clock: object) -> None:
+async def test_a_line_that_was_not_begun_is_given_to_the_next_session(autojump_clock: object) -> None:
     async with open_rig() as rig, trio.open_nursery() as nursery:
+        lines: list[str] = []
 
         async def cut() -> None:
-            await rig.peer.next("conversation.item.create")
-            await rig.peer.cut()
+            for _ in range(2):
+                item = (await rig.peer.next("conversation.item.create"))["item"]
+                lines.append(item["content"][0]["text"])
+                if len(lines) == 1:
+                    await rig.peer.cut()
+                    await rig.reconnected()
+            await rig.peer.begin()
 
         nursery.start_soon(cut)
+        assert await rig.client.say("Hello.")
+        assert lines == ["Hello.", "Hello."]
+
+
+async def test_say_fails_with_the_client(autojump_clock: object) -> None:
+    async with open_rig() as rig, trio.open_nursery() as nursery:
+
+        async def end() -> None:
+            await rig.peer.next("conversation.item.create")
+            rig.server.refuse_always = (401, b"")
+            await rig.peer.cut()
+
+        nursery.start_soon(end)
         with pytest.raises(grok.ProviderFailed) as caught:
             await rig.client.say("Hello.")
-        assert caught.value.reason is grok.ProviderFailure.CONNECTION_LOST
-        await rig.reconnected()
-        assert not rig.client.closed
+        assert caught.value.reason is grok.ProviderFailure.BAD_KEY
 
 
 async def test_ask_adds_a_message_and_has_it_answered(autojump_clock: object) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 
 from callboard.actors._errors import MailboxFull
 from callboard.actors._provider_outbox import COMMAND_CAPACITY, Outbox
+from callboard.media import PCM16_8K, ULAW_8K, Converter, decode, encode
 
 
 def drain(outbox: Outbox) -> list[str | bytes]:
@@ -82,16 +83,6 @@ async def test_too_many_commands_are_refused_and_none_is_lost() -> None:
     assert len(drain(outbox)) == COMMAND_CAPACITY
 
 
-async def test_waits_tells_messages_apart_by_identity() -> None:
-    outbox = Outbox("x")
-    first, second = "ab".upper(), "AB".lower().upper()
-    outbox.put(first)
-    assert outbox.waits(first)
-    assert not outbox.waits(second)
-    outbox.sent(first)
-    assert not outbox.waits(first)
-
-
 async def test_wait_returns_when_there_is_something_to_send(autojump_clock: object) -> None:
     outbox = Outbox("x")
     async with trio.open_nursery() as nursery:
@@ -113,6 +104,7 @@ def test_no_command_is_lost_or_repeated_and_order_is_kept(steps: list[str]) -> N
     put: list[str] = []
     sent: list[str | bytes] = []
     audio = b""
+    since = 0
     for number, step in enumerate(steps):
         match step:
             case "command":
@@ -128,7 +120,69 @@ def test_no_command_is_lost_or_repeated_and_order_is_kept(steps: list[str]) -> N
                 outbox.close_gate()
             case _:
                 outbox.connected([])
+                since = len(sent)
     outbox.open_gate()
     sent += drain(outbox)
     assert [message for message in sent if isinstance(message, str)] == put
-    assert b"".join(message for message in sent if isinstance(message, bytes)) == audio
+    # The last connection has heard all of it, also what an earlier one had heard a moment before.
+    assert b"".join(message for message in sent[since:] if isinstance(message, bytes)) == audio
+
+
+def test_a_new_connection_hears_the_turn_that_has_no_words_yet() -> None:
+    outbox = Outbox("x")
+    outbox.open_gate()
+    for number in range(50):
+        outbox.put_audio(bytes([number]), 0.1)
+        drain(outbox)
+        if number == 19:
+            outbox.turn_began()
+    outbox.connected([])
+    # What came before the turn is kept for a moment: speech is noticed late.
+    assert b"".join(m for m in drain(outbox) if isinstance(m, bytes)) == bytes(range(14, 50))
+    outbox.turn_over()
+    outbox.connected([])
+    assert drain(outbox) == []
+
+
+def test_the_turn_that_is_kept_is_bounded() -> None:
+    outbox = Outbox("x")
+    outbox.open_gate()
+    outbox.turn_began()
+    for number in range(250):
+        outbox.put_audio(bytes([number]), 0.1)
+        drain(outbox)
+    outbox.connected([])
+    assert b"".join(m for m in drain(outbox) if isinstance(m, bytes)) == bytes(range(50, 250))
+
+
+def test_behind_a_lost_session_more_is_kept() -> None:
+    outbox = Outbox("x")
+    outbox.hold()
+    for number in range(120):
+        outbox.put_audio(bytes([number]), 0.1)
+    outbox.connected([])
+    outbox.open_gate()
+    assert b"".join(m for m in drain(outbox) if isinstance(m, bytes)) == bytes(range(20, 120))
+    outbox.close_gate()
+    for number in range(30):
+        outbox.put_audio(bytes([number]), 0.1)
+    assert outbox.statistics().audio == pytest.approx(2.0)
+
+
+def test_kept_audio_follows_the_format() -> None:
+    outbox = Outbox("x")
+    outbox.open_gate()
+    outbox.put_audio(b"\xff" * 160, 0.02)
+    drain(outbox)
+    outbox.put_audio(b"\x00" * 160, 0.02)
+    outbox.convert(Converter(ULAW_8K, PCM16_8K), PCM16_8K)
+    outbox.connected([])
+    assert drain(outbox) == [encode(decode(b"\xff" * 160 + b"\x00" * 160, ULAW_8K), PCM16_8K)]
+
+
+def test_commands_for_another_wire_are_dropped() -> None:
+    outbox = Outbox("x")
+    outbox.put("one")
+    outbox.drop_commands()
+    assert drain(outbox) == []
+    assert outbox.statistics().commands_purged == 1

@@ -1,4 +1,4 @@
-"""What a Grok client counts."""
+"""What the client of a voice agent counts."""
 
 from collections import deque
 
@@ -9,7 +9,7 @@ MAX_LATENCIES = 200
 
 
 @attrs.frozen(kw_only=True)
-class GrokStatistics:
+class AgentStatistics:
     """A snapshot of a client's counters since it was made. Durations are float seconds."""
 
     connects: int

@@ -4,7 +4,7 @@ import math
 
 import attrs
 
-from ._grok_events import WebSocketMediaInfo
+from ._agent_events import WebSocketMediaInfo
 
 # VoxEngine's rule for the end of a stretch, float seconds without audio.
 SILENCE = 1.0

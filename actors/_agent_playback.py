@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import trio
 
 from callboard.media import Encoding
-from callboard.protocols import grok as wire
 
+from ._agent_events import WebSocketMediaInfo
+from ._agent_lines import AgentLines
+from ._agent_media import MediaStretch
+from ._agent_statistics import Counters
+from ._agent_turns import NEGLIGIBLE, AgentTurns, ResponseState
 from ._context import Context
-from ._grok_events import Events, GrokEvent
-from ._grok_history import GrokHistory
-from ._grok_media import MediaStretch
-from ._grok_statistics import Counters
-from ._grok_transcript import GrokTranscript
-from ._grok_turns import NEGLIGIBLE, GrokTurns, ResponseState
 from ._ports import next_generation
 from ._transcript import Transcript
 
 if TYPE_CHECKING:
-    from ._grok_client import VoiceAgentAPIClient
+    from ._ports import MediaUnit
 
 _ENCODINGS = {Encoding.ULAW: "ULAW", Encoding.ALAW: "ALAW", Encoding.PCM16: "PCM16"}
 
@@ -31,36 +29,43 @@ _ENCODINGS = {Encoding.ULAW: "ULAW", Encoding.ALAW: "ALAW", Encoding.PCM16: "PCM
 class PlaybackSide(Protocol):
     """What playback needs of its client."""
 
-    def publish(self, event: GrokEvent) -> None:
-        """Give an event to streams and listeners."""
+    def media_started(self, encoding: str) -> None:
+        """Audio begins to play."""
         ...
 
-    def tell(self, event: wire.ClientEvent) -> None:
-        """Send an event that is about the present session only."""
+    def media_ended(self, info: WebSocketMediaInfo) -> None:
+        """No audio has played for a while."""
+        ...
+
+    def answer_cut(self, state: ResponseState, heard: float, text: str | None) -> None:
+        """An answer was interrupted after `heard` seconds of it; `text` is what was heard, if it is known."""
+        ...
+
+    def stop_answer(self, state: ResponseState) -> None:
+        """The answer that is being made is not wanted any more."""
         ...
 
 
-class GrokPlayback:
+class AgentPlayback:
     """What the agent says, and how much of it was heard.
 
     Args:
-        client: The media unit that emits the audio.
+        unit: The media unit that emits the audio.
         side: The rest of the client.
         transcript: Where lines are written.
         counters: What is counted.
     """
 
     def __init__(
-        self, client: "VoiceAgentAPIClient", side: PlaybackSide, transcript: Transcript, counters: Counters
+        self, unit: "MediaUnit", side: PlaybackSide, transcript: Transcript, counters: Counters
     ) -> None:
-        self._client = client
+        self._unit = unit
         self._side = side
         self._counters = counters
         self._timer = trio.Event()
-        self.turns = GrokTurns()
+        self.turns = AgentTurns()
         self.media = MediaStretch()
-        self.lines = GrokTranscript(transcript)
-        self.history = GrokHistory()
+        self.lines = AgentLines(transcript)
         self.changed = trio.lowlevel.ParkingLot()
         """Whoever waits for a response to come on."""
 
@@ -76,14 +81,13 @@ class GrokPlayback:
                 self._counters.audio_out_dropped += len(payload)
             return
         self.begin_output(state)
-        self._client.emit(frame)
+        self._unit.emit(frame)
         seconds = frame.duration
         self._counters.audio_out += seconds
         if first:
             self._counters.first_audio(now)
         if self.media.audio(seconds, len(frame.payload), now):
-            encoding = _ENCODINGS[frame.format.encoding]
-            self._side.publish(Events.WebSocketMediaStarted(client=self._client, encoding=encoding))
+            self._side.media_started(_ENCODINGS[frame.format.encoding])
             self.touch()
 
     def play_end(self, state: ResponseState) -> float:
@@ -110,7 +114,7 @@ class GrokPlayback:
         """How much of a response was heard, float seconds: by the sinks where they know, else by the clock."""
         reports = [
             max(report.likely, report.confirmed)
-            for edge in self._client.outputs
+            for edge in self._unit.outputs
             if (report := edge.sink.heard(edge, state.generation)) is not None
         ]
         heard = state.base + max(reports) if reports else state.heard_by_clock(now)
@@ -121,10 +125,10 @@ class GrokPlayback:
         return 0.0 if state.dead else state.received - self.heard(state, now)
 
     def interrupt(self) -> bool:
-        """Barge-in, in one piece; see `VoiceAgentAPIClient.interrupt`."""
+        """Barge-in, in one piece; see `VoiceAgent.interrupt`."""
         now = trio.current_time()
         # First of all what the caller notices: silence.
-        self._client.flush_output(next_generation())
+        self._unit.flush_output(next_generation())
         self.media.cut(now)
         active = self.turns.active
         states = list(self.turns.playing)
@@ -137,10 +141,10 @@ class GrokPlayback:
                 continue
             did = True
             self.lines.agent_cut(state.id, heard, state.received, now)
-            self._truncate(state, heard)
+            self._side.answer_cut(state, heard, self.lines.agent_heard(state.id))
             self.turns.kill(state)
         if active is not None:
-            self._side.tell(wire.ResponseCancel(response_id=active.id))
+            self._side.stop_answer(active)
         self.turns.interrupted(now)
         if did:
             self._counters.interruptions += 1
@@ -148,27 +152,11 @@ class GrokPlayback:
         self.touch()
         return did
 
-    def _truncate(self, state: ResponseState, heard: float) -> None:
-        text = self.lines.agent_heard(state.id)
-        for item in state.items.values():
-            item_heard = min(max(heard - item.start, 0.0), item.received)
-            if not item.item_id or (state.done and item.received - item_heard <= NEGLIGIBLE):
-                continue
-            self._side.tell(
-                wire.ConversationItemTruncate(
-                    item_id=item.item_id,
-                    content_index=item.content_index,
-                    audio_end_ms=int(item_heard * 1000),
-                )
-            )
-            if text is not None and len(state.items) == 1:
-                self.history.text(item.item_id, "assistant", text)
-
     def clear_media_buffer(self) -> None:
         """Drop received audio that was not played; the response goes on."""
         now = trio.current_time()
         generation = next_generation()
-        self._client.flush_output(generation)
+        self._unit.flush_output(generation)
         self.media.cut(now)
         self.turns.flush(generation, now)
         self.touch()
@@ -191,4 +179,4 @@ class GrokPlayback:
             self.lines.handle_timer(now)
             info = self.media.ended(now)
             if info is not None:
-                self._side.publish(Events.WebSocketMediaEnded(client=self._client, media_info=info))
+                self._side.media_ended(info)

@@ -1,4 +1,4 @@
-"""The responses of a session: which one runs, which audio belongs to which, and what is still being played.
+"""The answers of an agent: which one is made, which audio belongs to which, and what is still being played.
 
 Audio comes faster than it plays, so a response is generated long before it is heard. Nothing here waits or
 reads a clock; times come in as arguments, float seconds of trio's clock.
@@ -41,6 +41,12 @@ class ResponseState:
     audio_format: AudioFormat
     generation: int
     interruptible: bool = True
+    session: int = 0
+    """The session that made it; what an earlier one made is unknown to the present one."""
+    line: str | None = None
+    """What it was told to say, word for word."""
+    calls: int = 0
+    """Functions it called."""
     items: OrderedDict[str, AudioItem] = attrs.field(factory=OrderedDict[str, AudioItem])
     received: float = 0.0
     """Audio so far, float seconds."""
@@ -68,7 +74,7 @@ class ResponseState:
         return 0.0 if self.starts_at is None else min(max(now - self.starts_at, 0.0), self.received)
 
 
-class GrokTurns:
+class AgentTurns:
     """All responses of one client that still matter."""
 
     def __init__(self) -> None:
@@ -91,7 +97,13 @@ class GrokTurns:
         return self._by_id.get(response_id)
 
     def created(
-        self, response_id: str, audio_format: AudioFormat, *, interruptible: bool = True
+        self,
+        response_id: str,
+        audio_format: AudioFormat,
+        *,
+        interruptible: bool = True,
+        session: int = 0,
+        line: str | None = None,
     ) -> ResponseState | None:
         """A response begins.
 
@@ -109,6 +121,8 @@ class GrokTurns:
             audio_format=audio_format,
             generation=next_generation(),
             interruptible=interruptible,
+            session=session,
+            line=line,
         )
         self._by_id[response_id] = self.current = state
         while len(self._by_id) > REMEMBERED:

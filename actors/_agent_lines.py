@@ -1,4 +1,4 @@
-"""Writes what is said on a Grok connection into the call's transcript: the agent as far as it was heard.
+"""Writes what is said into the call's transcript: the agent as far as it was heard.
 
 Caller lines are replaced, never appended to: the server sends the whole text of a turn again and again, and
 may correct it, or go on with the same turn after a pause. A line is final once the agent begins to answer or
@@ -103,7 +103,7 @@ def _part(text: str, share: float) -> str:
     return head.rstrip()
 
 
-class GrokTranscript:
+class AgentLines:
     """The lines that are not final yet, and the rules that make them so.
 
     Args:
@@ -150,6 +150,12 @@ class GrokTranscript:
                 self._finish_caller(line)
             else:
                 line.answered = True
+
+    def caller_lost(self, item_id: str) -> None:
+        """What was heard of a turn so far is to be heard again, as another turn."""
+        line = self._caller.pop(item_id, None)
+        if line is not None and line.text and not line.final:
+            self._transcript.put(Speaker.CALLER, "", number=line.number, at=line.at, final=False)
 
     def _finish_caller(self, line: _CallerLine) -> None:
         if line.final or not line.text:
@@ -205,6 +211,28 @@ class GrokTranscript:
         if line is not None and not line.final and line.cut is None:
             line.cut = words_heard(line.segments, line.text, heard, received)
             line.ends_at = now + TRUNCATION_WAIT
+
+    def agent_broken(self, response_id: str, received: float, ends_at: float) -> str | None:
+        """The connection broke in the middle of an answer: only what its audio says will be heard.
+
+        Args:
+            response_id: The answer.
+            received: How much audio of it has come, float seconds.
+            ends_at: When that will have been played.
+
+        Returns:
+            What it says, or None where nothing of it is known.
+        """
+        line = self._agent.get(response_id)
+        if line is None or line.final or line.cut is not None:
+            return None
+        if received <= 0:
+            line.segments, line.whole = [], ""
+        elif any(segment.start is not None for segment in line.segments):
+            line.segments = [s for s in line.segments if s.start is None or s.start < received]
+            line.whole = None
+        line.ends_at = ends_at
+        return line.text
 
     def truncated(self, item_id: str, text: str | None) -> None:
         """The server says what it kept of an item."""

@@ -1,0 +1,29 @@
+"""What users give to any voice agent's client, turned into what drivers take."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from ._tools_schema import AnyTool, Tool, tool
+
+Function = AnyTool | Callable[..., object]
+"""A function that is run here when the model calls it."""
+
+
+def sort_functions(tools: Sequence[Function]) -> list[AnyTool]:
+    """The functions as tools.
+
+    Raises:
+        TypeError: One is no function.
+        ValueError: Two have the same name.
+    """
+    made = [cast("AnyTool", given if isinstance(given, Tool) else tool(given)) for given in tools]
+    names = [each.name for each in made]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"two tools have the name {sorted(twice)[0]!r}")
+    return made
+
+
+def declaration_of(made: AnyTool) -> Mapping[str, object]:
+    """What a model is told of a function."""
+    return {"name": made.name, "description": made.description, "parameters": made.parameters}
