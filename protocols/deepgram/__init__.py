@@ -14,6 +14,7 @@ from ._base import (
     Unknown as Unknown,
 )
 from ._check import BEHAVIORS as BEHAVIORS
+from ._client import DeepgramClient as DeepgramClient
 from ._client_messages import (
     CustomToThinkProvider as CustomToThinkProvider,
     ForceEndTurn as ForceEndTurn,
@@ -78,6 +79,7 @@ from ._parts import (
     ThinkProvider as ThinkProvider,
 )
 from ._provider_check import is_speed_possible as is_speed_possible
+from ._server import DeepgramServer as DeepgramServer
 from ._server_messages import (
     AgentAudioDone as AgentAudioDone,
     AgentStartedSpeaking as AgentStartedSpeaking,
@@ -112,6 +114,7 @@ from ._settings import (
     Settings as Settings,
 )
 from ._settings_check import check_settings as check_settings
+from ._states import State as State
 from ._updates import (
     ACKNOWLEDGEMENTS as ACKNOWLEDGEMENTS,
     Update as Update,
