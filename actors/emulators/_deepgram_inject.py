@@ -39,11 +39,13 @@ class Injector:
         if self._voice.busy and self._parts.options.refuse_user_messages:
             await self._refuse(None, "The agent is speaking")
             return
-        if not self._turns.speaking:
-            turn = UserTurn(text=message.content, heard_at=trio.current_time())
-            if not await self._submit(turn):
-                return
+        if self._replies.full:
+            await self._refuse(None, "Too many messages wait for an answer")
+            return
+        # Told first: what answers it is to remember it.
         await self._parts.tell("user", message.content)
+        if not self._turns.speaking:
+            self._replies.submit(UserTurn(text=message.content, heard_at=trio.current_time()))
 
     async def agent(self, message: deepgram.InjectAgentMessage) -> None:
         """Have the agent say something, or refuse.
@@ -66,21 +68,13 @@ class Injector:
             return
         if behavior == "interrupt":
             await self._voice.stop()
-        if message.is_dynamic:
-            await self._submit(UserTurn(by_itself=True, heard_at=trio.current_time()))
-            return
         try:
-            self._voice.say(message.message or "")
-        except VoiceBusy:
+            if message.is_dynamic:
+                self._replies.submit(UserTurn(by_itself=True, heard_at=trio.current_time()))
+            else:
+                self._voice.say(message.message or "")
+        except (RepliesBusy, VoiceBusy):
             await self._refuse(None, "Too many messages wait to be spoken")
-
-    async def _submit(self, turn: UserTurn) -> bool:
-        try:
-            self._replies.submit(turn)
-        except RepliesBusy:
-            await self._refuse(None, "Too many messages wait for an answer")
-            return False
-        return True
 
     async def _refuse(self, code: WarningCode | None, why: str) -> None:
         refusal, outlet = self._parts.options.refusal, self._parts.outlet

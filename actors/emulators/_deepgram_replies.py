@@ -39,6 +39,11 @@ class Replies:
         self._active: UserTurn | None = None
         self._wake = trio.Event()
 
+    @property
+    def full(self) -> bool:
+        """Whether no more turns can wait."""
+        return len(self._waiting) >= MAX_WAITING
+
     def submit(self, turn: UserTurn, *, talked_over: bool = False) -> None:
         """Answer a turn after those before it.
 
@@ -49,7 +54,7 @@ class Replies:
         Raises:
             RepliesBusy: Too many wait.
         """
-        if len(self._waiting) >= MAX_WAITING:
+        if self.full:
             raise RepliesBusy
         if talked_over:
             turn.scope.cancel(reason="the user speaks")

@@ -33,6 +33,8 @@ _THRESHOLD_SCALE = 0.6
 _ONSET = 0.048
 # Kept of what came before a turn, milliseconds: detectors notice speech late, whatever the padding asked for.
 _LEAD = 300
+# Long input is heard piece by piece, seconds: a turn that ends within it is not to have what was said later.
+_PIECE = 0.1
 # Partial transcripts from tones are sent this often at most, milliseconds of audio.
 _PARTIAL_STEP = 200
 
@@ -153,10 +155,16 @@ class Ear:
         Returns:
             What they brought, in order.
         """
+        heard: list[Heard] = []
+        size = self._codec.octets(_PIECE)
+        for at in range(0, len(payload), size):
+            self._feed(payload[at : at + size], heard)
+        return heard
+
+    def _feed(self, payload: bytes, heard: list[Heard]) -> None:
         samples = self._decode(payload)
         self._n_received += len(samples)
         self._buffer.append(self._to_recogniser.process(samples), self._position())
-        heard: list[Heard] = []
         if self._vad is not None:
             self._rest = np.concatenate((self._rest, self._to_detector.process(samples)))
             size = self._detector.frame_samples
@@ -171,7 +179,6 @@ class Ear:
             text = self._turn.partial(self._buffer, self.position_ms)
             if text:
                 heard.append(Partial(text))
-        return heard
 
     def skip(self, payload: bytes) -> None:
         """Throw octets away; they count as received."""
