@@ -20,10 +20,15 @@ PAIRS: tuple[tuple[str, type[dg.Message]], ...] = (
 """Every class with the side that sends it."""
 
 
+_HINTS: dict[type, dict[str, object]] = {}
+
+
 def hints(cls: type) -> dict[str, object]:
     """The types of the fields of a class, as they are on the wire."""
-    names = attrs.fields_dict(cast("type[attrs.AttrsInstance]", cls))
-    return {name: hint for name, hint in get_type_hints(cls).items() if name in names and name != "extra"}
+    if cls not in _HINTS:
+        names = attrs.fields_dict(cast("type[attrs.AttrsInstance]", cls)).keys() - {"extra"}
+        _HINTS[cls] = {name: hint for name, hint in get_type_hints(cls).items() if name in names}
+    return _HINTS[cls]
 
 
 def is_open(cls: type) -> bool:
