@@ -8,6 +8,7 @@ dialect talk to a server of the real wire.
 
 from typing import Final
 
+from ._dialect_client import DialectClient as DialectClient
 from ._dialect_codec import (
     decode_client_message as decode_client_message,
     decode_server_message as decode_server_message,
