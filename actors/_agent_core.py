@@ -110,6 +110,7 @@ class AgentCore:
         """Events of the time before users had the client, until somebody asks for them."""
         self._collecting = True
         self._greeted = False
+        self._verdict: Exception | None = None
         self._handed_over = 0
         for driver in self.drivers:
             driver.bind(self)
@@ -228,6 +229,9 @@ class AgentCore:
             return
         if not hidden and self.news is not None:
             self.news.message(message)
+        if self._verdict is not None:
+            verdict, self._verdict = self._verdict, None
+            raise verdict
 
     def _log_message(self, event: object, raw: Mapping[str, object]) -> None:
         kind = getattr(event, "type", "binary audio")
@@ -313,6 +317,14 @@ class AgentCore:
         return self.driver.awaits
 
     # What drivers tell
+
+    def end_session(self, error: Exception) -> None:
+        """The present session is over, once its message has been told: `ConnectionLost`, or `ProviderFailed`."""
+        self._verdict = error
+
+    def renew(self) -> None:
+        """Have the session replaced at the next pause."""
+        self.client._actor.connection.renew()
 
     def session_ready(self, native: object) -> None:
         """The session is configured and may be talked to."""

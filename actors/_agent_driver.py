@@ -96,8 +96,6 @@ class Driver(Protocol):
 
         Raises:
             RemoteWireError: It cannot be used.
-            ConnectionLost: The session is of no use any more.
-            ProviderFailed: And neither is another one.
         """
         ...
 

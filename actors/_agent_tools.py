@@ -93,6 +93,11 @@ class AgentTools:
                 self._report(attrs.evolve(result, call_id=call_id))
             earlier.heirs.clear()
 
+    def inherited(self, call_id: str) -> bool:
+        """Whether a call of an earlier session was asked for again, under an id of the present one."""
+        earlier = self._heirs.get(call_id)
+        return earlier is not None and bool(earlier.heirs)
+
     # Sessions
 
     def session_lost(self, call_ids: Sequence[str]) -> None:

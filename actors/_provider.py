@@ -22,26 +22,20 @@ from ._backoff import Backoff
 from ._context import Context
 from ._nursery import open_plain_nursery
 from ._provider_errors import ConnectionLost, ProviderFailed
+from ._provider_line import Line, Renewal, open_line
 from ._provider_outbox import Outbox
 from ._provider_port import Connected, ConnectRequest, Disconnected, In, Out, ProviderAdapter, ProviderClient
 from ._ref import SupervisorRef
 from ._spec import AutoShutdown, ChildSpec, Restart, RestartIntensity, Strategy
 from ._supervisor import supervisor_child
 from ._trace import Redactor, Trace
-from ._websocket import DialFailed, SocketClosed, WebSocket, WebSocketStatistics, open_websocket
+from ._websocket import DialFailed, SocketClosed, WebSocket, WebSocketStatistics
 
 NOT_CONNECTED = 1006
 GOING_AWAY = 1001
 NORMAL = 1000
 # Of a refused handshake's body, octets that are shown.
 BODY_CLIP = 2000
-# A renewal waits for a pause until this fraction of its lead time is left.
-LAST_MOMENT = 0.1
-# How often it looks for a pause, how long it keeps a new socket for one, and how long it waits after a failed
-# attempt, float seconds.
-PAUSE_POLL = 0.25
-RENEW_HOLD = 5.0
-RENEW_RETRY = 10.0
 
 
 @attrs.frozen(kw_only=True)
@@ -100,7 +94,8 @@ class ProviderConnection(Generic[Out, In]):
         self._socket: WebSocket | None = None
         self._have_socket = trio.Event()
         self._heard = trio.Event()
-        self._heard_at = self._spoken_at = self._opened_at = 0.0
+        self._heard_at = self._spoken_at = 0.0
+        self._renewal: Renewal | None = None
         self._silent_since: float | None = None
         self._closing = False
         self.attempts = 0
@@ -123,6 +118,11 @@ class ProviderConnection(Generic[Out, In]):
     def begin_close(self) -> None:
         """From now on nothing reconnects."""
         self._closing = True
+
+    def renew(self) -> None:
+        """Replace the session at the next pause."""
+        if self._renewal is not None:
+            self._renewal.want()
 
     def child_spec(self) -> ChildSpec[Never, SupervisorRef]:
         """The crash group."""
@@ -171,14 +171,14 @@ class ProviderConnection(Generic[Out, In]):
             return
         try:
             async with open_plain_nursery() as nursery:
-                line: _Line | None = await self._dial(context, nursery)
+                line: Line | None = await self._dial(context, nursery)
                 while line is not None:
                     line = await self._serve(context, nursery, line)
                 nursery.cancel_scope.cancel(reason="the connection is over")
         except ProviderFailed as failed:
             self.failure = failed
 
-    async def _dial(self, context: Context[Any], nursery: trio.Nursery) -> "_Line | None":
+    async def _dial(self, context: Context[Any], nursery: trio.Nursery) -> Line | None:
         """Open a socket; None where no further one is wanted.
 
         Raises:
@@ -199,7 +199,7 @@ class ProviderConnection(Generic[Out, In]):
                 raise ConnectionLost(text) from None
             return None
 
-    async def _open_line(self, context: Context[Any], nursery: trio.Nursery) -> "_Line":
+    async def _open_line(self, context: Context[Any], nursery: trio.Nursery) -> Line:
         try:
             request = await self._adapter.connect_request()
         except ProviderFailed:
@@ -211,40 +211,16 @@ class ProviderConnection(Generic[Out, In]):
             context.log.warning(text)
             self._not_open(text, will_reconnect=not self._closing)
             raise ConnectionLost(text) from None
-        # Each socket lives in a task of its own, so that a new one can be opened before the old one is closed, and
-        # outlive it.
-        line = _Line(request.url)
-        await nursery.start(self._hold_open, context, request, line)
-        if line.error is not None:
-            raise line.error
-        return line
+        return await open_line(
+            nursery,
+            context.system.network,
+            request,
+            timeout=self._options.dial_timeout,
+            max_message=self._adapter.max_message,
+            new_id=lambda: f"{context.system.rng.getrandbits(64):016x}",
+        )
 
-    async def _hold_open(
-        self,
-        context: Context[Any],
-        request: ConnectRequest,
-        line: "_Line",
-        *,
-        task_status: trio.TaskStatus[None],
-    ) -> None:
-        try:
-            async with open_websocket(
-                context.system.network,
-                request.url,
-                headers=request.headers,
-                subprotocols=request.subprotocols,
-                timeout=self._options.dial_timeout,
-                max_message=self._adapter.max_message,
-                new_id=lambda: f"{context.system.rng.getrandbits(64):016x}",
-            ) as socket:
-                line.opened(socket)
-                task_status.started()
-                await line.released.wait()
-        except DialFailed as error:
-            line.error = error
-            task_status.started()
-
-    async def _serve(self, context: Context[Any], nursery: trio.Nursery, line: "_Line") -> "_Line | None":
+    async def _serve(self, context: Context[Any], nursery: trio.Nursery, line: Line) -> Line | None:
         """Read until the socket is closed, or replaced by another.
 
         Returns:
@@ -256,15 +232,23 @@ class ProviderConnection(Generic[Out, In]):
         """
         socket = line.socket
         self._begin(line)
+        renewal = self._renewal = Renewal(
+            self._client,
+            opened_at=trio.current_time(),
+            limit=self._adapter.session_limit,
+            lead=self._options.renew_before,
+            dial=lambda: self._open_line(context, nursery),
+            warn=lambda error: context.log.warning(
+                "a session cannot be renewed yet: %s", self._redactor.text(str(error))
+            ),
+        )
         code, reason, clean = NORMAL if self._closing else GOING_AWAY, "", False
-        successor: _Line | None = None
+        successor: Line | None = None
         failed = False
         try:
             async with open_plain_nursery() as parts:
                 parts.start_soon(self._keep_alive, socket)
-                renewal = _Renewal()
-                if self._adapter.session_limit is not None:
-                    parts.start_soon(self._renew, context, nursery, renewal, line, parts.cancel_scope)
+                parts.start_soon(renewal.run, parts.cancel_scope)
                 try:
                     await self._read(socket)
                 except SocketClosed as closed:
@@ -303,12 +287,12 @@ class ProviderConnection(Generic[Out, In]):
             raise ConnectionLost(f"the connection ended with {code}" + (f": {reason[:80]}" if reason else ""))
         return successor
 
-    def _begin(self, line: "_Line") -> None:
+    def _begin(self, line: Line) -> None:
         socket = line.socket
         self.connects += 1
         self.web_socket_id = socket.id
         self._heard = trio.Event()
-        self._heard_at = self._opened_at = trio.current_time()
+        self._heard_at = trio.current_time()
         self._outbox.close_gate()
         self._adapter.begin()
         self._outbox.connected(self._client.provider_opening())
@@ -410,48 +394,6 @@ class ProviderConnection(Generic[Out, In]):
         elif now - self._silent_since >= self._options.stall_timeout:
             raise ConnectionLost(f"nothing came for {self._options.stall_timeout:g} s though it was due")
 
-    # Planned renewal
-
-    async def _renew(
-        self,
-        context: Context[Any],
-        nursery: trio.Nursery,
-        renewal: "_Renewal",
-        line: "_Line",
-        scope: trio.CancelScope,
-    ) -> None:
-        """Replace the socket before the provider ends the session: at a pause, or when there is no time left."""
-        del line
-        limit = self._adapter.session_limit
-        assert limit is not None
-        lead = min(self._options.renew_before, limit / 4)
-        await trio.sleep_until(self._opened_at + limit - lead)
-        last_moment = self._opened_at + limit - lead * LAST_MOMENT
-        while True:
-            await self._pause(last_moment)
-            try:
-                successor = await self._open_line(context, nursery)
-            except (DialFailed, ConnectionLost) as error:
-                context.log.warning("a session cannot be renewed yet: %s", self._redactor.text(str(error)))
-                if trio.current_time() >= last_moment:
-                    # Nothing is lost by waiting for the provider to end it.
-                    return
-                await trio.sleep(RENEW_RETRY)
-                continue
-            # The pause may be over by now; the new socket is kept for the next one, for a while.
-            with trio.move_on_after(RENEW_HOLD):
-                await self._pause(last_moment)
-                renewal.line = successor
-                scope.cancel(reason="the session is renewed")
-                return
-            successor.released.set()
-
-    async def _pause(self, last_moment: float) -> None:
-        """Wait until nobody speaks, but not beyond the last moment."""
-        while not self._client.idle and trio.current_time() < last_moment:  # noqa: ASYNC110
-            # Audio that plays to its end is no event, and a quarter of a second is as good as none here.
-            await trio.sleep(PAUSE_POLL)
-
     # The writer actor
 
     async def _run_writer(self, context: Context[Any], /, *, task_status: trio.TaskStatus[None]) -> None:
@@ -496,30 +438,3 @@ class ProviderConnection(Generic[Out, In]):
         else:
             with trio.move_on_after(interval):
                 await self._outbox.wait()
-
-
-@attrs.define(eq=False)
-class _Line:
-    """An open socket and the task that holds it open."""
-
-    url: str
-    released: trio.Event = attrs.field(factory=trio.Event)
-    """Set when it is to be closed."""
-    error: DialFailed | None = None
-    _socket: WebSocket | None = None
-
-    def opened(self, socket: WebSocket) -> None:
-        """The handshake is done."""
-        self._socket = socket
-
-    @property
-    def socket(self) -> WebSocket:
-        """The socket."""
-        assert self._socket is not None
-        return self._socket
-
-
-@attrs.define(eq=False)
-class _Renewal:
-    line: _Line | None = None
-    """The socket to go on with."""
