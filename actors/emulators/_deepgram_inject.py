@@ -33,19 +33,17 @@ class Injector:
     async def user(self, message: deepgram.InjectUserMessage) -> None:
         """Take a turn of the user that nobody spoke.
 
-        It is answered after what the agent is saying. While the user speaks it is only remembered: their own
-        turn brings the answer.
+        It comes after what the agent is saying. While the user speaks it is only told: their own turn brings
+        the answer.
         """
         if self._voice.busy and self._parts.options.refuse_user_messages:
             await self._refuse(None, "The agent is speaking")
             return
-        if self._replies.full:
+        turn = UserTurn(text=message.content, heard_at=trio.current_time())
+        try:
+            self._replies.submit(turn, talked_over=self._turns.speaking)
+        except RepliesBusy:
             await self._refuse(None, "Too many messages wait for an answer")
-            return
-        # Told first: what answers it is to remember it.
-        await self._parts.tell("user", message.content)
-        if not self._turns.speaking:
-            self._replies.submit(UserTurn(text=message.content, heard_at=trio.current_time()))
 
     async def agent(self, message: deepgram.InjectAgentMessage) -> None:
         """Have the agent say something, or refuse.

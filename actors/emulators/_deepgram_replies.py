@@ -39,11 +39,6 @@ class Replies:
         self._active: UserTurn | None = None
         self._wake = trio.Event()
 
-    @property
-    def full(self) -> bool:
-        """Whether no more turns can wait."""
-        return len(self._waiting) >= MAX_WAITING
-
     def submit(self, turn: UserTurn, *, talked_over: bool = False) -> None:
         """Answer a turn after those before it.
 
@@ -54,7 +49,7 @@ class Replies:
         Raises:
             RepliesBusy: Too many wait.
         """
-        if self.full:
+        if len(self._waiting) >= MAX_WAITING:
             raise RepliesBusy
         if talked_over:
             turn.scope.cancel(reason="the user speaks")
@@ -104,13 +99,15 @@ class Replies:
     async def _answer(self, turn: UserTurn) -> None:
         if turn.confirm_at is None:
             # What was said stays said, whatever becomes of the answer.
+            turn.confirmed.set()
             if turn.samples is not None:
                 turn.text = await self._transcribe(turn.samples)
+            if not turn.by_itself:
                 if not turn.text:
-                    turn.confirmed.set()
                     return
                 await self._parts.tell("user", turn.text)
-            turn.confirmed.set()
+        if turn.scope.cancel_called:
+            return
         turn.answering = True
         with turn.scope:
             if not turn.confirmed.is_set() and turn.samples is not None:

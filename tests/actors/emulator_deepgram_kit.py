@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 import attrs
 import numpy as np
@@ -117,6 +118,10 @@ class Client:
         await self.send("InjectUserMessage", content=text)
         return await self.until("AgentAudioDone")
 
+    async def answer(self, asked: Message, content: str) -> None:
+        """Send the result of a function."""
+        await self.send("FunctionCallResponse", id=asked["id"], name=asked["name"], content=content)
+
     async def speak(self, samples: Samples, *, chunk: float = 0.05) -> None:
         """Send audio at the speed of speech."""
         size = int(RATE_HZ * chunk)
@@ -213,3 +218,8 @@ def texts(messages: Sequence[Message], role: str | None = None) -> list[str]:
 def fields(message: Mapping[str, object]) -> Message:
     """A message without what the kit adds."""
     return {name: value for name, value in message.items() if name != "at"}
+
+
+def functions_of(message: Message) -> list[Message]:
+    """What a `FunctionCallRequest` asks for."""
+    return cast("list[Message]", message["functions"])

@@ -1,12 +1,13 @@
 """Turns: order of messages, pacing, interruption, speculation, forced ends."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 import trio
 
+from callboard.actors.brains import Action
 from callboard.actors.emulators import Latencies
 from callboard.media import Samples
 from tests.actors.emulator_deepgram_kit import (
@@ -15,6 +16,7 @@ from tests.actors.emulator_deepgram_kit import (
     Client,
     fields,
     function,
+    functions_of,
     heard,
     only,
     running,
@@ -240,8 +242,10 @@ async def test_barge_in_stops_the_answer(autojump_clock: trio.abc.Clock) -> None
 
 async def test_a_cut_answer_may_linger(autojump_clock: trio.abc.Clock) -> None:
     brain = Rules({"go": [say(LONG)]})
-    options = {"stray_chunks": 3, "audio_done_after_interruption": True}
-    async with running(brain, **options) as rig, rig.talking() as client:
+    async with (
+        running(brain, stray_chunks=3, audio_done_after_interruption=True) as rig,
+        rig.talking() as client,
+    ):
         await client.send("InjectUserMessage", content="go")
         await client.until("binary")
         await talk(client, said("stop that"), "UserStartedSpeaking")
@@ -277,7 +281,10 @@ async def test_the_greeting_can_be_interrupted(autojump_clock: trio.abc.Clock) -
 
 # --- speculation
 
-TRAIN = {"When goes the train?": [call("trains", town="Derby")], "result": [say("At noon.")]}
+TRAIN: Mapping[str, Sequence[Action]] = {
+    "When goes the train?": [call("trains", town="Derby")],
+    "result": [say("At noon.")],
+}
 TRAINS = think(function("trains"))
 
 
@@ -289,8 +296,8 @@ async def test_a_function_is_called_before_the_turn_is_certain(autojump_clock: t
     ):
         nursery.start_soon(client.speak, said("When goes the train?", after=3.0))
         early = await client.until("FunctionCallRequest")
-        (asked,) = early[-1]["functions"]  # type: ignore[misc,attr-defined]  # pyright: ignore
-        await client.send("FunctionCallResponse", id=asked["id"], name="trains", content="12:00")
+        (asked,) = functions_of(early[-1])
+        await client.answer(asked, "12:00")
         messages = await client.until("AgentAudioDone")
     assert types(early) == ["UserStartedSpeaking", "FunctionCallRequest"]
     # Neither words nor results are told before.
@@ -321,9 +328,9 @@ async def test_a_user_who_goes_on_takes_the_call_back(autojump_clock: trio.abc.C
         nursery.start_soon(client.speak, samples)
         request = await client.next("FunctionCallRequest")
         messages = await client.until("FunctionCallCancelled")
-        (asked,) = request["functions"]  # type: ignore[misc,attr-defined]  # pyright: ignore
+        (asked,) = functions_of(request)
         # Too late: dropped without a word.
-        await client.send("FunctionCallResponse", id=asked["id"], name="trains", content="12:00")
+        await client.answer(asked, "12:00")
         rest = await client.until("AgentAudioDone")
     assert types(messages) == ["UserStartedSpeaking", "FunctionCallCancelled"]
     assert messages[-1]["functions"] == [{"id": asked["id"], "name": "trains"}]
