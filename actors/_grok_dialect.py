@@ -69,15 +69,15 @@ class DialectGrokAdapter(GrokAdapter):
         self._n_connections = 0
         self._warned: tuple[str, ...] = ()
         self._translator = self._new_translator()
+        """Of the present connection; the first one is for whoever looks before there is any."""
 
     def __repr__(self) -> str:
         return f"<DialectGrokAdapter {self.model!r}>"
 
     def _new_translator(self) -> dialect.DialectClient:
+        name = f"dialect-{self._n_connections}"
         self._n_connections += 1
-        return dialect.DialectClient(
-            model=self.model, name=f"dialect-{self._n_connections}", quiet=self._quiet
-        )
+        return dialect.DialectClient(model=self.model, name=name, quiet=self._quiet)
 
     async def connect_request(self) -> ConnectRequest:
         """How to connect; see `ProviderAdapter.connect_request`."""

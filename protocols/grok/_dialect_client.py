@@ -167,6 +167,9 @@ class DialectClient:
         others = [event for event in events if not isinstance(event, ConversationItemCreate)]
         for event in items:
             self._create(event.item)
+        # What is told with the instructions is no item of this session.
+        known = {item.id for item in self._written}
+        self._unconfirmed = deque((item for item in self._unconfirmed if item.id in known), _MAX_REMEMBERED)
         self._opened = True
         settings = any(isinstance(event, SessionUpdate) for event in others)
         first = () if settings else (self._settings.repeat(),)

@@ -37,17 +37,17 @@ __all__ = [
 ]
 
 
+@attrs.frozen(kw_only=True)
 class ClientMessage(Event):
     """A message a client sends."""
 
-    __slots__ = ()
     type: ClassVar[str]
 
 
+@attrs.frozen(kw_only=True)
 class ServerMessage(Event):
     """A message the server sends."""
 
-    __slots__ = ()
     type: ClassVar[str]
 
 
