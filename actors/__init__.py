@@ -9,6 +9,18 @@ Modules are private; what is meant for use is here. The layers, each built on th
 - providers: the connection of a voice agent, tools, traces, and the Grok client.
 """
 
+# Voice agents, whoever provides them
+from ._agent_client import VoiceAgent as VoiceAgent
+from ._agent_events import AgentEvent as AgentEvent, AgentEvents as AgentEvents, ClientEvent as ClientEvent
+from ._agent_factory import Provider as Provider, create_voice_agent as create_voice_agent
+from ._agent_history import (
+    HistoryCall as HistoryCall,
+    HistoryEntry as HistoryEntry,
+    HistoryMessage as HistoryMessage,
+    HistoryResult as HistoryResult,
+)
+from ._agent_statistics import AgentStatistics as AgentStatistics
+
 # The runtime
 from ._backoff import Backoff as Backoff
 

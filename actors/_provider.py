@@ -24,7 +24,7 @@ from ._nursery import open_plain_nursery
 from ._provider_errors import ConnectionLost, ProviderFailed
 from ._provider_line import Line, Renewal, open_line
 from ._provider_outbox import Outbox
-from ._provider_port import Connected, ConnectRequest, Disconnected, In, Out, ProviderAdapter, ProviderClient
+from ._provider_port import Connected, Disconnected, In, Out, ProviderAdapter, ProviderClient
 from ._ref import SupervisorRef
 from ._spec import AutoShutdown, ChildSpec, Restart, RestartIntensity, Strategy
 from ._supervisor import supervisor_child
@@ -59,6 +59,8 @@ class ConnectionOptions:
     renew_before: float = 300.0
     """So long before the provider's session limit a new session is opened, a quarter of the limit at most; the
     conversation moves over at the next pause."""
+    session_limit: float | None = None
+    """When the provider ends a session, if not when it is known to."""
     max_malformed: int = 20
     """Messages in a row that cannot be decoded before the connection is given up."""
 
@@ -235,7 +237,7 @@ class ProviderConnection(Generic[Out, In]):
         renewal = self._renewal = Renewal(
             self._client,
             opened_at=trio.current_time(),
-            limit=self._adapter.session_limit,
+            limit=self._options.session_limit or self._adapter.session_limit,
             lead=self._options.renew_before,
             dial=lambda: self._open_line(context, nursery),
             warn=lambda error: context.log.warning(

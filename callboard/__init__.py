@@ -2,12 +2,16 @@
 
 The names here are what a scenario and a program around it need. The layers below have their own namespaces:
 `callboard.actors` (the runtime and all I/O), `callboard.protocols` (the wires) and `callboard.media` (audio).
-`callboard.grok` is the Grok Voice Agent API in VoxEngine's vocabulary.
+`callboard.grok` and `callboard.deepgram` are the voice agents of these two providers in VoxEngine's vocabulary;
+`create_voice_agent` makes one that either of them may provide.
 """
 
-from . import grok as grok
+from . import deepgram as deepgram, grok as grok
 from ._app import RouteError as RouteError, serve as serve
 from .actors import (
+    # Voice agents, whoever provides them
+    AgentEvent as AgentEvent,
+    AgentEvents as AgentEvents,
     # Calls
     Call as Call,
     CallEnd as CallEnd,
@@ -17,6 +21,10 @@ from .actors import (
     # Media routing
     Edge as Edge,
     EndReason as EndReason,
+    HistoryCall as HistoryCall,
+    HistoryEntry as HistoryEntry,
+    HistoryMessage as HistoryMessage,
+    HistoryResult as HistoryResult,
     InputPolicy as InputPolicy,
     MediaDisplaced as MediaDisplaced,
     MediaUnit as MediaUnit,
@@ -33,6 +41,8 @@ from .actors import (
     ToolContext as ToolContext,
     Transcript as Transcript,
     TranscriptLine as TranscriptLine,
+    VoiceAgent as VoiceAgent,
+    create_voice_agent as create_voice_agent,
     open_server as open_server,
     open_system as open_system,
     send_media_between as send_media_between,

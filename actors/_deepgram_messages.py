@@ -1,0 +1,225 @@
+"""What each message of the Deepgram server changes.
+
+Called in the order of the wire, before the message is published as an event.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from callboard.protocols import deepgram as wire
+
+from ._agent_dialogue import PendingSay
+from ._agent_lines import Segment
+from ._agent_turns import ResponseState
+from ._provider_errors import RequestRefused
+
+if TYPE_CHECKING:
+    from ._agent_core import AgentCore
+    from ._deepgram_driver import DeepgramDriver
+
+Handler = Callable[[Any], bool | None]
+"""Takes the message of its class; True keeps it from being published."""
+
+_REFUSALS = frozenset(
+    {
+        wire.WarningCode.INJECT_AGENT_MESSAGE_DURING_USER_SPEECH,
+        wire.WarningCode.INJECT_AGENT_MESSAGE_DURING_AGENT_SPEECH,
+    }
+)
+# One refusal may be told in both of its forms; the second comes at once, float seconds.
+SAME_REFUSAL = 0.5
+# Turns given as text whose echo is waited for. Whether there is one is not documented.
+MAX_ECHOES = 8
+
+
+class DeepgramMessages:
+    """The handlers of one driver.
+
+    Args:
+        core: The client's state.
+        driver: Deepgram's.
+    """
+
+    def __init__(self, core: "AgentCore", driver: "DeepgramDriver") -> None:
+        self._core = core
+        self._driver = driver
+        self._dialogue = core.dialogue
+        self._playback = core.playback
+        self._numbers = itertools.count(1)
+        self._turn = ""
+        self._echoes: deque[str] = deque(maxlen=MAX_ECHOES)
+        self._said: dict[str, str] = {}
+        self._deaf = False
+        """What comes of the agent belongs to an answer that is not wanted any more."""
+        self._refused: tuple[type, float] | None = None
+        self._handlers: dict[type, Handler] = {
+            wire.Welcome: self._on_welcome,
+            wire.SettingsApplied: driver.settings_applied,
+            wire.PromptUpdated: driver.acknowledged,
+            wire.SpeakUpdated: driver.acknowledged,
+            wire.ThinkUpdated: driver.acknowledged,
+            wire.ListenUpdated: driver.acknowledged,
+            wire.UserStartedSpeaking: self._on_user_started,
+            wire.ConversationText: self._on_text,
+            wire.BinaryAudio: self._on_audio,
+            wire.AgentAudioDone: self._on_audio_done,
+            wire.FunctionCallRequest: self._on_calls,
+            wire.FunctionCallCancelled: self._on_calls_cancelled,
+            wire.FunctionCallResponse: self._on_answered_there,
+            wire.InjectionRefused: self._on_refusal,
+            wire.WarningMessage: self._on_warning,
+            wire.ErrorMessage: driver.server_error,
+        }
+
+    def handle(self, event: wire.Message) -> bool:
+        """Act on a message; see `Driver.message`."""
+        handler = self._handlers.get(type(event))
+        return handler is not None and bool(handler(event))
+
+    def connected(self) -> None:
+        """A connection begins."""
+        self._deaf = False
+        self._echoes.clear()
+        self._refused = None
+
+    def given(self, text: str) -> None:
+        """A turn was given as text, and is known; its echo is no news."""
+        self._echoes.append(text)
+
+    def ignore_answer(self) -> None:
+        """The wire has no way to stop an answer, so what still comes of it is dropped."""
+        self._deaf = True
+
+    def _on_welcome(self, event: wire.Welcome) -> None:
+        self._driver.request_id = event.request_id
+        self._core.ready.set()
+
+    # The caller
+
+    def _on_user_started(self, event: wire.UserStartedSpeaking) -> None:
+        # The same goes on where the words of the turn have not come: the agent had been too quick.
+        if not self._dialogue.hearing or not self._turn:
+            self._turn = self._new_id("user")
+        self._core.user_goes_on()
+        self._dialogue.user_started(self._turn, event)
+        # The server drops its answer with this, and says no more about it.
+        current = self._playback.turns.current
+        if current is not None:
+            self._dialogue.answer_done(current.id, event)
+        self._deaf = True
+
+    def _on_text(self, event: wire.ConversationText) -> bool | None:
+        if event.role == "user":
+            return self._on_user_text(event)
+        self._on_agent_text(event)
+        return None
+
+    def _on_user_text(self, event: wire.ConversationText) -> bool:
+        text = event.content.strip()
+        self._deaf = False
+        if text in self._echoes:
+            self._echoes.remove(text)
+            self._dialogue.owes = True
+            return text == self._driver.nudge
+        turn = self._turn or self._new_id("user")
+        self._turn = ""
+        if self._dialogue.speaking:
+            self._dialogue.user_stopped(event)
+        self._dialogue.owes = True
+        self._dialogue.user_text(turn, text, event, completed=True)
+        return False
+
+    # The agent
+
+    def _on_agent_text(self, event: wire.ConversationText) -> None:
+        text = event.content.strip()
+        state, current = self._playback.turns.active, self._playback.turns.current
+        if self._deaf and current is not None and current.dead and not current.done:
+            # The rest of an answer that was interrupted from here.
+            return
+        self._deaf = False
+        if state is None:
+            state = self._begin(event, self._say_of(text))
+        so_far = self._said.get(state.id, "")
+        piece = f" {text}" if so_far else text
+        whole = self._said[state.id] = so_far + piece
+        segment = Segment(piece, state.received)
+        self._dialogue.answer_text(state, state.id, segment, event)
+        if not state.dead:
+            self._dialogue.history.text(state.id, "assistant", whole)
+
+    def _begin(self, event: wire.Message, say: PendingSay | None) -> ResponseState:
+        response_id = self._new_id("agent")
+        # One answer at a time is told apart on this wire.
+        self._said.clear()
+        return self._dialogue.answer_began(response_id, self._driver.output_format, event, say=say)
+
+    def _say_of(self, text: str) -> PendingSay | None:
+        """The line that an answer beginning with these words is."""
+        says = self._dialogue.says
+        say = next((say for say in says if say.text.strip().startswith(text)), None)
+        if say is not None:
+            says.remove(say)
+        return say
+
+    def _on_audio(self, event: wire.BinaryAudio) -> bool:
+        if self._deaf:
+            self._core.counters.audio_out_dropped += len(event.payload)
+            return True
+        state = self._playback.turns.active or self._begin(event, None)
+        self._dialogue.answer_audio(state, state.id, event.payload)
+        return True
+
+    def _on_audio_done(self, event: wire.AgentAudioDone) -> None:
+        state = self._playback.turns.current
+        self._deaf = False
+        if state is not None:
+            self._dialogue.answer_done(state.id, event)
+
+    # Functions
+
+    def _on_calls(self, event: wire.FunctionCallRequest) -> None:
+        self._dialogue.owes = False
+        for call in event.functions:
+            self._dialogue.called(call.id, call.name, call.arguments, event)
+            if call.client_side:
+                self._driver.called(call)
+
+    def _on_calls_cancelled(self, event: wire.FunctionCallCancelled) -> None:
+        self._driver.calls_cancelled([call.id for call in event.functions])
+
+    def _on_answered_there(self, event: wire.FunctionCallResponse) -> None:
+        if event.id is not None:
+            self._dialogue.history.answered(event.id, event.content)
+        self._dialogue.owes = True
+
+    # Lines that are not said
+
+    def _on_warning(self, event: wire.WarningMessage) -> None:
+        if event.code in _REFUSALS:
+            self._on_refusal(event)
+        else:
+            self._driver.warned(event)
+
+    def _on_refusal(self, event: wire.InjectionRefused | wire.WarningMessage) -> None:
+        now = trio.current_time()
+        if self._refused is not None and self._refused[0] is not type(event):
+            last = self._refused[1]
+            self._refused = None
+            if now - last < SAME_REFUSAL:
+                return
+        self._refused = (type(event), now)
+        says = self._dialogue.says
+        if says:
+            say = says.popleft()
+            text = event.description if isinstance(event, wire.WarningMessage) else event.message
+            say.error = RequestRefused(text or "somebody is speaking", kind="injection refused")
+            say.begun.set()
+
+    def _new_id(self, who: str) -> str:
+        # The wire has no ids; those of a reconnected session must not meet those of the one before.
+        return f"{who}-{self._dialogue.session}-{next(self._numbers)}"
