@@ -2,19 +2,21 @@
 
 import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import trio
 
 from callboard.actors import TcpNetwork, open_plain_nursery
-from callboard.actors.brains import RuleBrain, ScriptedBrain, ScriptError as BrainScriptError
+from callboard.actors.brains import Brain, RuleBrain, ScriptedBrain, ScriptError as BrainScriptError
 from callboard.actors.emulators import (
     CallEnd,
     Caller,
     CallResult,
     CarrierEmulator,
+    DeepgramEmulator,
+    DeepgramEmulatorOptions,
     GrokEmulator,
     GrokEmulatorOptions,
     HangUp,
@@ -31,6 +33,7 @@ from callboard.actors.emulators import (
 )
 from callboard.media import WavError
 from callboard.media.speech import SpeechEngines, SpeechUnavailable, load_speech
+from callboard.protocols import deepgram
 from callboard.protocols.grok import Profile
 
 from ._app import UsageError
@@ -74,28 +77,57 @@ def run_grok(
     seed: int | None,
 ) -> int:
     """Emulate the Grok Voice Agent API until interrupted."""
-    if script is not None:
-        try:
-            ScriptedBrain.load(script)
-        except BrainScriptError as error:
-            raise UsageError(str(error)) from error
+    brains = load_brains(script)
     engines = load_engines(speech, model_dir)
     emulator = GrokEmulator(
-        GrokEmulatorOptions(profile=Profile(profile), seed=seed),
-        engines=engines,
-        brain_factory=RuleBrain if script is None else lambda: ScriptedBrain.load(script),
+        GrokEmulatorOptions(profile=Profile(profile), seed=seed), engines=engines, brain_factory=brains
     )
+    _serve(emulator, host, port, "/v1/realtime")
+    return 0
 
+
+def run_deepgram(
+    *,
+    host: str,
+    port: int,
+    speech: SpeechKind,
+    model_dir: Path | None,
+    script: Path | None,
+    seed: int | None,
+) -> int:
+    """Emulate the Deepgram Voice Agent API until interrupted."""
+    brains = load_brains(script)
+    engines = load_engines(speech, model_dir)
+    emulator = DeepgramEmulator(DeepgramEmulatorOptions(seed=seed), engines=engines, brain_factory=brains)
+    _serve(emulator, host, port, deepgram.PATH)
+    return 0
+
+
+def load_brains(script: Path | None) -> Callable[[], Brain]:
+    """What makes the brains of an emulated provider: of a script, or of rules.
+
+    Raises:
+        UsageError: The script is not one.
+    """
+    if script is None:
+        return RuleBrain
+    try:
+        ScriptedBrain.load(script)
+    except BrainScriptError as error:
+        raise UsageError(str(error)) from error
+    return lambda: ScriptedBrain.load(script)
+
+
+def _serve(emulator: GrokEmulator | DeepgramEmulator, host: str, port: int, path: str) -> None:
     async def main() -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with open_plain_nursery() as nursery:
                 bound = await nursery.start(emulator.run, TcpNetwork(), host, port)
-                print(f"listening on ws://{bound.authority}/v1/realtime", flush=True)
+                print(f"listening on ws://{bound.authority}{path}", flush=True)
                 await signals.__anext__()
                 nursery.cancel_scope.cancel(reason="interrupted")
 
     trio.run(main)
-    return 0
 
 
 def run_twilio(

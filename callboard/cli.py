@@ -154,25 +154,18 @@ def _add_emulate(commands: "Commands", common: argparse.ArgumentParser) -> None:
         help="run an emulated provider or carrier on loopback",
         description="A provider prints `listening on URL` once clients can connect.",
     )
-    kinds = emulate.add_subparsers(dest="kind", metavar="grok|twilio", required=True)
-    grok = kinds.add_parser("grok", parents=[common], help="the xAI Grok Voice Agent API")
-    grok.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
-    grok.add_argument("--port", type=int, default=8765, help="port to bind, 0 for any (default: %(default)s)")
-    grok.add_argument(
-        "--speech", choices=("auto", "local", "tones"), default="auto", help="how it hears and speaks"
-    )
-    grok.add_argument("--model-dir", type=Path, help="a folder with other recognition weights")
-    grok.add_argument(
-        "--script", type=Path, metavar="FILE", help="turns to play instead of the rule-based agent"
-    )
+    kinds = emulate.add_subparsers(dest="kind", metavar="grok|deepgram|twilio", required=True)
+    provider = _provider_options(common)
+    grok = kinds.add_parser("grok", parents=[provider], help="the xAI Grok Voice Agent API")
     grok.add_argument(
         "--profile",
         choices=("observed", "documented"),
         default="observed",
         help="which order and shapes of events",
     )
-    grok.add_argument("--seed", type=int, default=None, help="repeatable ids and choices")
     grok.set_defaults(run=_run_emulate_grok)
+    deepgram = kinds.add_parser("deepgram", parents=[provider], help="the Deepgram Voice Agent API")
+    deepgram.set_defaults(run=_run_emulate_deepgram)
     twilio = kinds.add_parser("twilio", parents=[common], help="a carrier: places calls to a media socket")
     twilio.add_argument(
         "url", metavar="URL", help="the media socket, such as ws://127.0.0.1:8080/twilio/media"
@@ -191,6 +184,24 @@ def _add_emulate(commands: "Commands", common: argparse.ArgumentParser) -> None:
     twilio.set_defaults(run=_run_emulate_twilio)
 
 
+def _provider_options(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """What all emulated providers take."""
+    options = argparse.ArgumentParser(add_help=False, parents=[common])
+    options.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    options.add_argument(
+        "--port", type=int, default=8765, help="port to bind, 0 for any (default: %(default)s)"
+    )
+    options.add_argument(
+        "--speech", choices=("auto", "local", "tones"), default="auto", help="how it hears and speaks"
+    )
+    options.add_argument("--model-dir", type=Path, help="a folder with other recognition weights")
+    options.add_argument(
+        "--script", type=Path, metavar="FILE", help="turns to play instead of the rule-based agent"
+    )
+    options.add_argument("--seed", type=int, default=None, help="repeatable ids and choices")
+    return options
+
+
 def _run_emulate_grok(options: argparse.Namespace) -> int:
     from ._emulate import run_grok
 
@@ -201,6 +212,19 @@ def _run_emulate_grok(options: argparse.Namespace) -> int:
         model_dir=options.model_dir,
         script=options.script,
         profile=options.profile,
+        seed=options.seed,
+    )
+
+
+def _run_emulate_deepgram(options: argparse.Namespace) -> int:
+    from ._emulate import run_deepgram
+
+    return run_deepgram(
+        host=options.host,
+        port=options.port,
+        speech=options.speech,
+        model_dir=options.model_dir,
+        script=options.script,
         seed=options.seed,
     )
 
