@@ -20,6 +20,10 @@ TRUNCATION_WAIT = 0.5
 # Characters of a tool's arguments and result in its line.
 TOOL_CLIP = 200
 REMEMBERED = 64
+# Of a voice that speaks English at its usual pace, for a piece of which nothing else is known.
+CHARACTERS_PER_SECOND = 15.0
+# No two sentences are spoken at the same speed: where this much of one is likely, all of it is.
+NEARLY = 0.85
 
 
 @attrs.frozen
@@ -101,6 +105,20 @@ def _part(text: str, share: float) -> str:
         # The word at the cut was not finished.
         head = head[: max(head.rfind(" "), 0)]
     return head.rstrip()
+
+
+def _begun(segments: list[Segment], received: float) -> list[Segment]:
+    """The pieces that `received` seconds of audio say; of the last one as much as its speed makes likely."""
+    begun = [segment for segment in segments if segment.start is None or segment.start < received]
+    last = begun[-1] if begun else None
+    if last is None or last.start is None:
+        return begun
+    n_before = sum(len(segment.text) for segment in begun[:-1])
+    speed = n_before / last.start if n_before and last.start > 0 else CHARACTERS_PER_SECOND
+    share = (received - last.start) * speed / max(len(last.text), 1)
+    if share > NEARLY:
+        return begun
+    return [*begun[:-1], Segment(_part(last.text, share), last.start)]
 
 
 class AgentLines:
@@ -229,7 +247,7 @@ class AgentLines:
         if received <= 0:
             line.segments, line.whole = [], ""
         elif any(segment.start is not None for segment in line.segments):
-            line.segments = [s for s in line.segments if s.start is None or s.start < received]
+            line.segments = _begun(line.segments, received)
             line.whole = None
         line.ends_at = ends_at
         return line.text

@@ -34,6 +34,7 @@ from callboard.actors import (
     system_scope,
 )
 from callboard.actors._network import WrappedStream
+from callboard.actors._nursery import open_plain_nursery
 from callboard.actors._provider import ConnectionOptions
 from callboard.actors._websocket import WebSocket
 from callboard.actors.brains import Action, Brain, BrainInput, CallTool, Speak
@@ -86,7 +87,7 @@ class FaultyStream(WrappedStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         data: bytes | bytearray = b""
-        async with trio.open_nursery() as nursery:
+        async with open_plain_nursery() as nursery:
 
             async def give_up() -> None:
                 await self._reset.wait()
@@ -353,19 +354,27 @@ class Talk:
     def history(self) -> list[tuple[str, str]]:
         """What the client knows, as `Side.history` tells what the provider knows."""
         told: list[tuple[str, str]] = []
+        results = {entry.call_id: entry for entry in self.agent.history if isinstance(entry, HistoryResult)}
         for entry in self.agent.history:
             match entry:
-                case HistoryMessage(role="assistant") if (
-                    told and told[-1][0] == "assistant" and (self.side.name == "deepgram")
-                ):
+                case HistoryMessage(role="assistant") if self._merges and told and told[-1][0] == "assistant":
                     told[-1] = ("assistant", f"{told[-1][1]} {entry.text}")
                 case HistoryMessage():
                     told.append((entry.role, entry.text))
                 case HistoryCall():
                     told.append(("call", entry.name))
-                case HistoryResult():
+                    # One entry on that wire.
+                    if self._merges and entry.call_id in results:
+                        told.append(("tool", results[entry.call_id].output))
+                case HistoryResult() if not self._merges:
                     told.append(("tool", entry.output))
+                case _:
+                    pass
         return told
+
+    @property
+    def _merges(self) -> bool:
+        return self.agent.provider == "deepgram"
 
     async def strike(self, loss: Loss) -> None:
         """Make the provider go away."""

@@ -192,7 +192,7 @@ async def test_lost_during_a_planned_renewal(provider: str, loss: Loss, autojump
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_renewal_waits_for_a_pause_and_is_not_heard(provider: str, autojump_clock: object) -> None:
-    async with open_talk([provider], options=ConnectionOptions(session_limit=40.0)) as talk:
+    async with open_talk([provider], options=ConnectionOptions(session_limit=12.0)) as talk:
         assert await talk.turn("hello") == "You said hello"
         for number in range(30):
             assert await talk.turn(f"number {number}") == f"You said number {number}"
