@@ -21,7 +21,7 @@ from ._agent_events import (
 )
 
 if TYPE_CHECKING:
-    from ._agent_client import VoiceAgent
+    from ._deepgram_client import VoiceAgentClient
 
 D_co = TypeVar("D_co", covariant=True)
 
@@ -44,6 +44,9 @@ _BODY_CLIP = 2000
 @attrs.frozen(kw_only=True)
 class DeepgramEvent(ClientEvent):
     """Anything a Deepgram client tells of Deepgram's own."""
+
+    client: "VoiceAgentClient"
+    """The client it happened to."""
 
 
 @attrs.frozen(kw_only=True)
@@ -219,7 +222,7 @@ class DeepgramNews:
         publish: Takes them.
     """
 
-    def __init__(self, client: "VoiceAgent", publish: Callable[[ClientEvent], None]) -> None:
+    def __init__(self, client: "VoiceAgentClient", publish: Callable[[ClientEvent], None]) -> None:
         self._client = client
         self._publish = publish
 

@@ -293,8 +293,14 @@ class DeepgramSettings:
             code: Of the `Error`, which has ended the session.
         """
         if code in _REFUSALS:
-            return self._accepted is not None and self._wanted != self._accepted
+            return self._has_changes
         return any(isinstance(update, _FAILURES.get(code, ())) for update in self.pending)
+
+    @property
+    def _has_changes(self) -> bool:
+        """Whether anything was asked for since the server last accepted something."""
+        # Several updates may amount to nothing, and each can be refused all the same.
+        return self._accepted is not None and (bool(self.pending) or self._wanted != self._accepted)
 
     def take_back(self) -> bool:
         """Want again what the server has accepted last, without any change after it.
@@ -302,7 +308,7 @@ class DeepgramSettings:
         Returns:
             Whether there was such a change: another session may succeed where this one failed.
         """
-        if self._accepted is None or self._wanted == self._accepted:
+        if self._accepted is None or not self._has_changes:
             return False
         self._wanted = self._accepted
         self._formats = formats(self._wanted.settings)

@@ -7,7 +7,6 @@ from typing import Any, cast
 import pytest
 
 from callboard.actors import _deepgram_events as events
-from callboard.actors._agent_client import VoiceAgent
 from callboard.actors._agent_events import (
     AgentEvents,
     ClientEvent,
@@ -16,6 +15,7 @@ from callboard.actors._agent_events import (
     WebSocketMediaInfo,
     classes_of,
 )
+from callboard.actors._deepgram_client import VoiceAgentClient
 from callboard.actors._deepgram_events import NAMES, DeepgramNews, Events, HTTPResponseData, VoiceAgentEvents
 from callboard.protocols import deepgram as wire
 
@@ -64,7 +64,7 @@ class Got(list[Any]):
     def __init__(self) -> None:
         super().__init__()
         # Only passed on, so anything will do.
-        self.client = cast("VoiceAgent", object())
+        self.client = cast("VoiceAgentClient", object())
         self.news = DeepgramNews(self.client, self.append)
 
 

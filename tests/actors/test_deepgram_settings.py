@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
+from hypothesis import given, strategies as st
 
 from callboard.actors._deepgram_settings import DeepgramSettings
 from callboard.media import ALAW_8K, PCM16_8K, PCM16_16K, PCM16_24K, ULAW_8K, AudioFormat, Encoding
@@ -205,6 +206,7 @@ def test_format_that_cannot_be_played_is_refused(audio: Mapping[str, object], te
         ({"agent": {"listen": {"provider": {"model": 7}}}}, "listen"),
         ({"agent": {"greeting": ["Hello"]}}, "greeting"),
         ({"agent": 7}, "agent: got 7"),
+        ({"agent": {"think": ["m"]}}, "agent.think: got 'm'"),
     ],
 )
 def test_what_are_no_settings_is_refused_by_name(given: Mapping[str, object], text: str) -> None:
@@ -267,6 +269,14 @@ def test_secrets_are_all_that_were_ever_in_the_settings() -> None:
         wire.UpdateSpeak(speak=wire.SpeakEntry(provider=wire.SpeakProvider(type="open_ai"), endpoint=own))
     )
     assert {"sk-1", "sk-8"} <= set(settings.secrets())
+    # Where it cannot be read as a URL, it has no query.
+    settings.updated(
+        wire.UpdateSpeak(
+            speak=wire.SpeakEntry(
+                provider=wire.SpeakProvider(type="open_ai"), endpoint=wire.Endpoint(url="https://[?key=k-1")
+            )
+        )
+    )
 
 
 # Updates and acknowledgements
@@ -452,8 +462,8 @@ def test_context_of_the_user_comes_first_and_once() -> None:
     seed = {"type": "History", "role": "assistant", "content": "We met before."}
     settings = make({"agent": {"context": {"messages": [seed], "new": 1}}})
     assert json_of(settings.opening())["agent"]["context"] == {"messages": [seed], "new": 1}
-    for given in ([LINE], [seed, LINE]):
-        context = json_of(settings.opening(given))["agent"]["context"]
+    for messages in ([LINE], [seed, LINE]):
+        context = json_of(settings.opening(messages))["agent"]["context"]
         assert context == {"messages": [seed, LINE], "new": 1}
 
 
@@ -561,3 +571,66 @@ def test_agent_in_full_takes_the_place_of_a_stored_one() -> None:
     agent = cast("wire.Agent", opening.agent)
     assert agent.greeting == "Hello."
     assert agent.speak_chain[0].provider.model == "flux-kit-en"
+
+
+def test_stray_news_of_the_server_change_nothing() -> None:
+    settings = running()
+    before = settings.config
+    assert settings.applied() == ()
+    assert not settings.acknowledged(wire.PromptUpdated())
+    assert settings.config == before
+
+
+# In any order
+
+UPDATES: tuple[wire.Update, ...] = (
+    wire.UpdatePrompt(prompt="A"),
+    wire.UpdatePrompt(prompt="B"),
+    thinking("T"),
+    thinking("U"),
+    voice("flux-alexis-en"),
+    voice("flux-bree-en"),
+    listening("flux-general-multi"),
+)
+
+
+class Server:
+    """A session that answers updates in their order, whenever it is told to."""
+
+    def __init__(self, settings: DeepgramSettings) -> None:
+        self.settings = settings
+        self.applied = settings.opening(greeting=False)
+        self.waiting: list[wire.Update] = list(settings.applied())
+
+    def answer(self) -> None:
+        if self.waiting:
+            update = self.waiting.pop(0)
+            self.applied = wire.apply_update(self.applied, update)
+            assert self.settings.acknowledged(wire.ACKNOWLEDGEMENTS[type(update)]())
+
+
+@given(st.lists(st.sampled_from(["answer", "lose", "refuse", *range(len(UPDATES))]), max_size=30))
+def test_every_session_begins_with_what_the_server_had_and_what_it_had_not_refused(
+    steps: list[str | int],
+) -> None:
+    settings = make({"agent": {"think": {"prompt": "P"}, "greeting": "Hello."}})
+    server = Server(settings)
+    for step in steps:
+        if isinstance(step, int):
+            server.waiting += settings.updated(UPDATES[step])
+        elif step == "answer":
+            server.answer()
+        elif step == "lose":
+            wanted = server.applied
+            for update in server.waiting:
+                wanted = wire.apply_update(wanted, update)
+            server = Server(settings)
+            assert server.applied == wanted
+        else:
+            accepted = server.applied
+            assert settings.refused("INVALID_SETTINGS") is bool(server.waiting)
+            assert settings.take_back() is bool(server.waiting)
+            if server.waiting:
+                server = Server(settings)
+            assert server.applied == accepted
+        assert list(settings.pending) == server.waiting
