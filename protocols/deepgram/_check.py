@@ -6,7 +6,7 @@ from typing import Final
 
 from .._errors import clip
 from ._base import Message
-from ._client_messages import FunctionCallResponse, InjectAgentMessage
+from ._client_messages import InjectAgentMessage
 from ._problems import refuse_shape
 
 __all__ = ["BEHAVIORS", "check_client_message"]
@@ -21,17 +21,13 @@ def check_client_message(message: Message) -> None:
     Raises:
         RemoteWireError: With the path of the field, and what a server answers.
     """
-    match message:
-        case InjectAgentMessage():
-            if message.is_dynamic and message.message is not None:
-                raise refuse_shape("message", "is given although is_dynamic is true, expected one of the two")
-            if not message.is_dynamic and message.message is None:
-                raise refuse_shape("message", "is missing")
-            if message.behavior is not None and message.behavior not in BEHAVIORS:
-                raise refuse_shape(
-                    "behavior", f"got {clip(message.behavior)}, expected one of {', '.join(BEHAVIORS)}"
-                )
-        case FunctionCallResponse(id=None):
-            raise refuse_shape("id", "is missing")
-        case _:
-            pass
+    if not isinstance(message, InjectAgentMessage):
+        return
+    if message.is_dynamic and message.message is not None:
+        raise refuse_shape("message", "is given although is_dynamic is true, expected one of the two")
+    if not message.is_dynamic and message.message is None:
+        raise refuse_shape("message", "is missing")
+    if message.behavior is not None and message.behavior not in BEHAVIORS:
+        raise refuse_shape(
+            "behavior", f"got {clip(message.behavior)}, expected one of {', '.join(BEHAVIORS)}"
+        )

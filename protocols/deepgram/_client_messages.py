@@ -100,7 +100,7 @@ class FunctionCallResponse(ClientMessage, ServerMessage):
 
     type: ClassVar[str] = "FunctionCallResponse"
     id: str | None = None
-    """The id of the request. A client always gives it."""
+    """The id of the request. Without it nobody knows which call a client has answered."""
     name: str
     content: str
     """Any text; JSON goes as text."""

@@ -85,13 +85,6 @@ _valid: dict[type, st.SearchStrategy[typing.Any]] = {
         ),
         st.builds(dg.InjectAgentMessage, is_dynamic=st.just(True)),
     ),
-    dg.FunctionCallResponse: st.builds(
-        dg.FunctionCallResponse,
-        id=texts,
-        name=texts,
-        content=texts,
-        thought_signature=st.none() | texts,
-    ),
 }
 client_messages: st.SearchStrategy[dg.ClientMessage] = st.one_of(
     [_valid.get(cls, instances(cls)) for cls in dg.CLIENT_MESSAGES]
