@@ -2,7 +2,7 @@
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from callboard.protocols import LocalWireError, RemoteWireError, deepgram as dg
 from tests.protocols.deepgram_kit import instances
@@ -207,3 +207,21 @@ def test_merged_recognition_can_be_written_and_merged_again(
     settings = dg.Settings(audio=dg.Audio(), agent=dg.Agent(listen=merged))
     assert dg.parse_settings(dg.settings_to_wire(settings)) == settings
     assert dg.merge_listen(merged, second.listen) == merged
+
+
+@hypothesis_settings(max_examples=50)
+@given(instances(dg.Settings), st.one_of([instances(kind) for kind in dg.ACKNOWLEDGEMENTS]))
+def test_any_update_of_any_settings_is_applied_or_refused(settings: dg.Settings, update: dg.Update) -> None:
+    for open_fields in (False, True):
+        try:
+            dg.check_update(update, settings, open_fields=open_fields)
+        except RemoteWireError as error:
+            reply = error.reply
+            assert isinstance(reply, dg.ErrorMessage)
+            assert dg.is_permanent_error(reply.code)
+    try:
+        after = dg.apply_update(settings, update)
+    except LocalWireError:
+        assert isinstance(settings.agent, str)
+        return
+    assert dg.parse_settings(dg.settings_to_wire(after)) == after
