@@ -165,8 +165,8 @@ class Session:
     changed: trio.Event = attrs.field(factory=trio.Event)
 
     async def run(self, opening: Sequence[grok.ClientEvent]) -> None:
-        for message in self.adapter.encode_opening(opening):
-            await self.socket.send(message)
+        for first in self.adapter.encode_opening(opening):
+            await self.socket.send(first)
         while True:
             message: str | bytes | None = None
             with trio.move_on_at(self.adapter.deadline):

@@ -63,6 +63,13 @@ def test_every_documented_name_is_in_the_public_api(entry: list[str]) -> None:
             assert inner in attrs.fields_dict(inside[outer])
 
 
+def test_the_document_has_a_line_for_every_message() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "dialects.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert set(MESSAGES) <= rows
+    assert dialect.PATH in text
+
+
 # --- codec
 
 
