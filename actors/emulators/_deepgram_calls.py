@@ -88,8 +88,10 @@ class Calls:
 
     async def answered(self, response: deepgram.FunctionCallResponse) -> None:
         """Take a result from the client. One that nobody waits for is dropped without a word."""
-        call = self._open.get(response.id or "")
-        if call is None or not call.client_side or call.response is not None:
+        waiting = (call for call in self._open.values() if call.client_side and call.response is None)
+        # The schema lets clients leave the id out; then the name has to do.
+        call = next((each for each in waiting if _answers(response, each)), None)
+        if call is None:
             return
         call.response = response.content
         await self._settle(call)
@@ -144,3 +146,7 @@ class Calls:
             response=call.response,
         )
         await self._parts.remember(deepgram.History(function_calls=(entry,)))
+
+
+def _answers(response: deepgram.FunctionCallResponse, call: Call) -> bool:
+    return response.name == call.function.name if response.id is None else response.id == call.id

@@ -11,7 +11,7 @@ from callboard.protocols import deepgram
 
 from ._deepgram_options import DeepgramEmulatorOptions, DeepgramFault
 from ._deepgram_record import DeepgramSessionRecord
-from ._faults import FaultAction, FaultPlan
+from ._faults import FaultAction, FaultPlan, abort
 
 # Messages waiting for the socket. Small on purpose: what waits here can no longer be interrupted.
 QUEUE = 8
@@ -122,11 +122,3 @@ class Outlet:
             case FaultAction.ERROR:
                 raise AssertionError("an error ends the session")
         return False
-
-
-async def abort(socket: WebSocket) -> None:
-    """Cut the stream under a socket: the other side sees 1006."""
-    with trio.CancelScope() as scope:
-        # A cancelled aclose skips the closing handshake.
-        scope.cancel()
-        await socket.aclose()

@@ -59,6 +59,7 @@ class Reply:
         self._calls = calls
         self._turn = turn
         self._timing = Timing()
+        self._results: frozenset[str] = frozenset()
 
     async def give(self) -> None:
         """Think, call, speak, until the brain calls nothing more."""
@@ -88,6 +89,7 @@ class Reply:
             calls += await self._calls.ask(wanted, held=False)
             asked_at = trio.current_time()
             await self._calls.collect(calls)
+            self._results = frozenset(call.id for call in calls)
             self._timing.tool = (self._timing.tool or 0.0) + trio.current_time() - asked_at
         raise await parts.outlet.fail(ErrorCode.FAILED_TO_THINK, "The agent calls functions without end")
 
@@ -104,14 +106,15 @@ class Reply:
         self, entry: deepgram.ThinkEntry
     ) -> tuple[list[str], list[tuple[deepgram.Function, CallTool]]]:
         parts, turn = self._parts, self._turn
-        history = parts.memory.turns()
+        # Results come last: a line that was injected while they were waited for does not answer them.
+        history = sorted(parts.memory.turns(), key=lambda each: each.call_id in self._results)
         if not turn.confirmed.is_set():
-            history = (*history, Turn(role="user", text=turn.text))
+            history.append(Turn(role="user", text=turn.text))
         given = BrainInput(
             instructions=entry.prompt or "",
             voice=voice_name(parts.session.speak[0]),
             tools=tool_specs(entry),
-            history=history,
+            history=tuple(history),
             response_instructions="Say something that keeps the conversation going."
             if turn.by_itself
             else None,

@@ -20,8 +20,9 @@ from callboard.protocols.deepgram import ErrorCode
 from ._deepgram_connection import DeepgramConnection
 from ._deepgram_door import Door, models
 from ._deepgram_options import DeepgramEmulatorOptions
-from ._deepgram_outlet import CLOSE_TIMEOUT, abort
+from ._deepgram_outlet import CLOSE_TIMEOUT
 from ._deepgram_record import DeepgramSessionRecord
+from ._faults import abort
 from ._grok_ids import make_ids
 from ._speech import Speech
 

@@ -27,7 +27,8 @@ class Turns:
     def __init__(self, parts: Parts, replies: Replies) -> None:
         self._parts = parts
         self._replies = replies
-        self._ear = Ear(parts.speech.engines)
+        # The wire has no words of a turn before it is over.
+        self._ear = Ear(parts.speech.engines, partials=False)
         self._tentative: UserTurn | None = None
         self._before: Samples | None = None
         self.configure()
@@ -51,8 +52,7 @@ class Turns:
                 case Stopped(_, samples):
                     self._stopped(samples)
                 case Partial():
-                    # The wire has no words of a turn before it is over.
-                    pass
+                    raise AssertionError("partials were not asked for")
 
     async def force_end(self) -> None:
         """The client ends the turn."""

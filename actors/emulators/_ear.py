@@ -80,10 +80,11 @@ class Ear:
 
     Args:
         engines: Whose detector and whose rates to use.
+        partials: Whether to say what a turn says before it is over, where that costs nothing.
     """
 
-    def __init__(self, engines: SpeechEngines) -> None:
-        self._engines = engines
+    def __init__(self, engines: SpeechEngines, *, partials: bool = True) -> None:
+        self._partials = partials and not engines.threaded
         self._rate_hz = engines.recogniser.rate_hz
         self._detector = engines.new_detector()
         self._buffer = _Buffer(self._rate_hz)
@@ -223,7 +224,7 @@ class Ear:
             case Started(at_ms):
                 if not self._manual:
                     self._buffer.trim(at_ms - _LEAD)
-                self._turn = _Turn(self._engines, at_ms)
+                self._turn = _Turn(at_ms, readable=self._partials)
                 heard.append(event)
             case int(at_ms):
                 samples = _EMPTY if self._manual else self._buffer.joined()
@@ -269,8 +270,8 @@ class _Turn:
     Tones can be read as they come. A recogniser for speech needs a thread, and is asked by the session.
     """
 
-    def __init__(self, engines: SpeechEngines, start_ms: int) -> None:
-        self._decoder = None if engines.threaded else ToneDecoder()
+    def __init__(self, start_ms: int, *, readable: bool) -> None:
+        self._decoder = ToneDecoder() if readable else None
         self._read_to = 0
         self._next = start_ms
         self._done = ""

@@ -4,6 +4,10 @@ import enum
 from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
+import trio
+
+from callboard.actors._websocket import WebSocket
+
 
 class FaultAction(enum.Enum):
     """What happens in place of, or beside, a message that was about to be sent."""
@@ -69,3 +73,11 @@ class FaultPlan(Generic[F]):
             for fault in self._faults
             if fault.event in {"*", kind} and fault.nth in {0, self._counts[fault.event]}
         ]
+
+
+async def abort(socket: WebSocket) -> None:
+    """Cut the stream under a socket: the other side sees 1006."""
+    with trio.CancelScope() as scope:
+        # A cancelled aclose skips the closing handshake.
+        scope.cancel()
+        await socket.aclose()

@@ -10,6 +10,7 @@ import trio
 from callboard.actors._websocket import WebSocket
 from callboard.protocols import grok
 
+from ._faults import FaultPlan, abort
 from ._grok_options import GrokEmulatorOptions, GrokFault, GrokFaultAction
 
 # Events waiting for the socket. Small on purpose: what waits here can no longer be cancelled, and a chunk
@@ -45,8 +46,7 @@ class Outlet:
     def __init__(self, socket: WebSocket, options: GrokEmulatorOptions, number: int) -> None:
         self._socket = socket
         self._profile = options.profile
-        self._faults = tuple(fault for fault in options.faults if fault.connection in {None, number})
-        self._counts: dict[str, int] = {}
+        self._faults: FaultPlan[GrokFault] = FaultPlan(options.faults, number)
         self._in, self._out = trio.open_memory_channel[Outgoing | _Close](QUEUE)
 
     async def send(self, event: Outgoing) -> None:
@@ -83,25 +83,13 @@ class Outlet:
     async def _pass(self, message: grok.Event) -> None:
         """Send a message, unless a fault strikes at it."""
         lost = False
-        for fault in self._due(message):
+        for fault in self._faults.due(getattr(message, "type", "binary")):
             lost = await self._strike(fault, message) or lost
         if not lost:
             await self._write(message)
 
     async def _write(self, message: grok.Event) -> None:
         await self._socket.send(self.encode(message))
-
-    def _due(self, message: grok.Event) -> list[GrokFault]:
-        if not self._faults:
-            return []
-        kind: str = getattr(message, "type", "binary")
-        for name in ("*", kind):
-            self._counts[name] = self._counts.get(name, 0) + 1
-        return [
-            fault
-            for fault in self._faults
-            if fault.event in {"*", kind} and fault.nth in {0, self._counts[fault.event]}
-        ]
 
     async def _strike(self, fault: GrokFault, message: grok.Event) -> bool:
         """Do what the fault says; True where the message itself is not to be sent any more."""
@@ -124,11 +112,3 @@ class Outlet:
             case GrokFaultAction.ABORT:
                 await abort(self._socket)
         return False
-
-
-async def abort(socket: WebSocket) -> None:
-    """Cut the stream under a socket: the other side sees 1006."""
-    with trio.CancelScope() as scope:
-        # A cancelled aclose skips the closing handshake.
-        scope.cancel()
-        await socket.aclose()

@@ -14,6 +14,7 @@ from callboard.actors._websocket import WebSocket
 from callboard.actors.brains import Brain, RuleBrain
 from callboard.media.speech import SpeechEngines, load_speech
 
+from ._faults import abort
 from ._grok_connection import GrokConnection
 from ._grok_conversation import Conversation, Item
 from ._grok_dialect import DialectConnection, DialectOutlet
@@ -21,7 +22,7 @@ from ._grok_door import Door, refusal
 from ._grok_frames import Frames
 from ._grok_ids import make_ids
 from ._grok_options import GrokEmulatorOptions
-from ._grok_outlet import Outlet, abort
+from ._grok_outlet import Outlet
 from ._grok_parts import Parts
 from ._grok_session import VOICES, Session
 from ._grok_usage import Meter

@@ -105,6 +105,24 @@ async def test_two_functions_in_one_request_are_both_waited_for(autojump_clock: 
     assert [told["response"] for told in calls_of([*early, *messages])] == ["rain", "12:00"]
 
 
+async def test_an_answer_without_an_id_goes_by_its_name(autojump_clock: trio.abc.Clock) -> None:
+    async with running(Rules(RULES)) as rig, rig.talking(think=THINK) as client:
+        await client.send("InjectUserMessage", content="both")
+        await client.next("FunctionCallRequest")
+        for name, content in (
+            ("weather", "rain"),
+            ("weather", "sun"),
+            ("buses", "none"),
+            ("trains", "12:00"),
+        ):
+            await client.send("FunctionCallResponse", name=name, content=content)
+        await client.until("AgentAudioDone")
+    assert [(told["name"], told["response"]) for told in calls_of(client.received)] == [
+        ("weather", "rain"),
+        ("trains", "12:00"),
+    ]
+
+
 async def test_the_server_runs_a_function(autojump_clock: trio.abc.Clock) -> None:
     seen: list[tuple[str, Mapping[str, object], str]] = []
 

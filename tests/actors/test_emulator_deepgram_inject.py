@@ -124,6 +124,27 @@ async def test_a_line_while_a_function_runs_does_not_disturb_the_answer(
         assert texts(await client.until("AgentAudioDone")) == ["At noon."]
 
 
+async def test_a_line_behind_a_result_is_not_taken_for_its_answer(autojump_clock: trio.abc.Clock) -> None:
+    rules: dict[str, list[Action]] = {
+        "go": [call("trains"), call("weather")],
+        "result": [say("At noon, in the rain.")],
+    }
+    brain = Rules(rules)
+    functions = think(function("trains"), function("weather"))
+    async with running(brain) as rig, rig.talking(think=functions) as client:
+        await client.send("InjectUserMessage", content="go")
+        trains, weather = functions_of(await client.next("FunctionCallRequest"))
+        await client.answer(trains, "12:00")
+        await client.send("InjectAgentMessage", message="One moment.")
+        await client.until("AgentAudioDone")
+        await client.answer(weather, "rain")
+        await client.until("AgentAudioDone")
+        record = rig.emulator.sessions[0]
+    # It was said in between; the brain is given the results together, behind it.
+    assert [entry.content for entry in record.history][:4] == ["go", None, "One moment.", None]
+    assert [turn.text for turn in brain.inputs[1].history] == ["go", "One moment.", "", "12:00", "", "rain"]
+
+
 async def test_too_many_lines_are_refused(autojump_clock: trio.abc.Clock) -> None:
     async with running() as rig, rig.talking(greeting=LONG) as client:
         await client.until("binary")
@@ -151,7 +172,7 @@ async def test_a_line_without_words_needs_early_access(autojump_clock: trio.abc.
         {"type": "InjectAgentMessage"},
         {"type": "InjectAgentMessage", "message": "Hi.", "behavior": "shout"},
         {"type": "InjectUserMessage", "message": "the name of another field"},
-        {"type": "FunctionCallResponse", "name": "trains", "content": "no id"},
+        {"type": "FunctionCallResponse", "name": "trains", "output": "no content"},
         {"type": "UpdatePrompt"},
         {"type": "Unheard"},
         {"no": "type"},

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from callboard.actors._websocket import SocketClosed
+from callboard.actors.brains import RuleBrain
 from callboard.actors.emulators import DeepgramEmulatorOptions
 from callboard.media import ALAW_8K, PCM16_8K, ULAW_8K, Resampler, decode, encode
 from callboard.protocols import deepgram
@@ -16,6 +17,7 @@ from tests.actors.emulator_deepgram_kit import (
     RATE_HZ,
     fields,
     function,
+    functions_of,
     heard,
     only,
     running,
@@ -188,6 +190,32 @@ async def test_a_conversation_goes_on_where_it_was_left(autojump_clock: trio.abc
     ]
     assert len(record.history) == 5
     assert record.history[1].function_calls is not None
+
+
+async def test_the_built_in_brain_takes_up_an_answer_that_was_lost(autojump_clock: trio.abc.Clock) -> None:
+    prices: Message = {
+        "name": "train_price",
+        "description": "What a train costs",
+        "parameters": {
+            "type": "object",
+            "properties": {"town": {"type": "string"}},
+            "required": ["town"],
+        },
+    }
+    context = [
+        {"type": "History", "role": "user", "content": "What does the train to Derby cost?"},
+        {"type": "History", "role": "assistant", "content": "Let me check that for you."},
+    ]
+    async with (
+        running(RuleBrain()) as rig,
+        rig.talking(think=think(prices), context={"messages": context}) as client,
+    ):
+        await client.send("InjectUserMessage", content="Please go on.")
+        (asked,) = functions_of(await client.next("FunctionCallRequest"))
+        assert json.loads(str(asked["arguments"])) == {"town": "Derby"}
+        await client.answer(asked, "nine pounds")
+        while "nine pounds" not in " ".join(texts(client.received, "assistant")):
+            await client.until("ConversationText")
 
 
 # --- audio formats
