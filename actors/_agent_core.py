@@ -135,6 +135,10 @@ class AgentCore:
         for message in self.driver.adapter.encode(event):
             self.outbox.put(message, bound=bound)
 
+    def lead(self, event: Any) -> None:
+        """Send an event before everything that waits, caller audio included: it belongs to the session's beginning."""
+        self.outbox.lead(self.driver.adapter.encode(event))
+
     def tell(self, event: Any) -> None:
         """Send an event that is of use on the present connection only, and not worth an error without one."""
         if self.client.connected and not self.closed:

@@ -188,12 +188,12 @@ class DeepgramDriver:
             change.finish()
         self._pending.clear()
         for update in self.settings.applied():
-            core.queue(update, bound=True)
+            core.lead(update)
         for say in tuple(core.dialogue.says):
-            core.queue(_line(say), bound=True)
+            core.lead(_line(say))
         for text in self._inject:
             self._messages.given(text)
-            core.queue(wire.InjectUserMessage(content=text), bound=True)
+            core.lead(wire.InjectUserMessage(content=text))
             core.dialogue.owes = True
         self._inject = []
         core.session_ready(event)

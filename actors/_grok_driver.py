@@ -117,6 +117,7 @@ class GrokDriver:
             for entry in handover.entries
             if _key(entry) not in known
         ]
+        self.tools.adopt(self._core.tools.runner.running)
         events += [_line(say) for say in handover.says]
         if self.tools.take_owed() or handover.owes:
             events.append(wire.ResponseCreate())
@@ -130,7 +131,7 @@ class GrokDriver:
             return
         known, self.replayed = frozenset(self.replayed or ()), None
         for event in self._hand_over(handover, known):
-            self._core.tell(event)
+            self._core.lead(event)
 
     def connected(self) -> None:
         """See `Driver`."""

@@ -4,6 +4,7 @@ Source: the function calling section of the Speech to Speech guide. The model go
 and must not be asked before all calls of a response are answered and the response itself is done.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import attrs
@@ -133,6 +134,14 @@ class GrokToolCalls:
         self._owed = False
         self._asked = owed
         return owed
+
+    def adopt(self, call_ids: Iterable[str]) -> None:
+        """Calls that another provider's model made are to be answered here."""
+        group = _Group("handed over", response_done=True)
+        for call_id in call_ids:
+            if call_id not in self._calls:
+                self._calls[call_id] = group
+                group.pending.add(call_id)
 
     # What the tools say
 

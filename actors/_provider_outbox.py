@@ -1,6 +1,7 @@
 """What waits to be sent to a provider: commands, which are never dropped, and live audio, which may be."""
 
 from collections import deque
+from collections.abc import Iterable
 
 import attrs
 import trio
@@ -174,6 +175,11 @@ class Outbox:
         self._purged += len(self._commands) - len(kept)
         self._commands = deque(kept)
         self._front = deque(opening)
+        self._lot.unpark()
+
+    def lead(self, messages: Iterable[str | bytes]) -> None:
+        """More of what begins the connection, once it is known: it comes before all that waits."""
+        self._front.extend(messages)
         self._lot.unpark()
 
     @property

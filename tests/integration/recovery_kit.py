@@ -258,6 +258,8 @@ class Phone(MediaUnit):
 
     def __init__(self, scope: Scope) -> None:
         super().__init__("phone", scope)
+        self.silence = FRAME
+        """How much silence is sent at once, float seconds."""
         self.floor = 0
         self.stale = 0
         """Frames of an answer that had been flushed."""
@@ -277,14 +279,14 @@ class Phone(MediaUnit):
         return ULAW_8K
 
     async def run(self) -> None:
-        silence = ULAW_8K.silence(160)
+        silence = ULAW_8K.silence(round(self.silence * 8000))
         while True:
             payload = self._queue.pop(0) if self._queue else silence
             if not self._queue:
                 self.quiet.set()
             self.emit(AudioFrame(payload=payload, format=ULAW_8K, position=self._position))
-            self._position += 160
-            await trio.sleep(FRAME)
+            self._position += len(payload)
+            await trio.sleep(len(payload) / 8000)
 
     async def say(self, text: str) -> None:
         """Speak; returns when the last frame has gone."""
@@ -410,6 +412,7 @@ async def open_talk(
     emulators: dict[str, dict[str, Any]] | None = None,
     resumption: bool = False,
     filler: Any = None,
+    silence: float = FRAME,
 ) -> AsyncGenerator[Talk, None]:
     """A phone that talks to an agent of the given providers.
 
@@ -422,6 +425,7 @@ async def open_talk(
         emulators: Further options of the emulators, by kind.
         resumption: Of Grok.
         filler: See `create_voice_agent`.
+        silence: What the phone sends at once while nobody speaks, float seconds.
     """
     network = FaultyNetwork()
     inputs: list[BrainInput] = []
@@ -458,6 +462,7 @@ async def open_talk(
                     scope, [side.provider() for side in sides], options=options, filler=filler
                 )
                 phone = Phone(scope)
+                phone.silence = silence
                 talk = Talk(system, network, sides[0], sides, agent, phone, inputs, runs)
                 nursery.start_soon(phone.run)
                 nursery.start_soon(_watch, talk)
