@@ -18,7 +18,7 @@ from ._agent_statistics import AgentStatistics
 from ._agent_turns import ResponseState
 from ._listeners import EventHub, EventStream, Listener, Listeners
 from ._ports import Edge, MediaUnit
-from ._provider_errors import ProviderFailed, ProviderFailure
+from ._provider_errors import ProviderFailed, ProviderFailure, RequestRefused
 from ._tools_schema import AnyTool
 from ._transcript import Transcript
 
@@ -337,6 +337,11 @@ class VoiceAgent(MediaUnit):
         core.require_open()
         if not text.strip():
             raise ValueError("there is nothing to say")
+        if not core.driver.adapter.capabilities.say:
+            raise RequestRefused(
+                f"the wire to {self.provider} has no message for a line that is to be spoken",
+                kind="not supported",
+            )
         say = PendingSay(core.new_id("say"), text, interruptible)
         core.driver.say(say)
         core.dialogue.says.append(say)

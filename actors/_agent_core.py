@@ -195,11 +195,7 @@ class AgentCore:
         """See `ProviderClient`."""
         handover = self.dialogue.handover()
         self._handed_over = len(handover.entries)
-        return [
-            message
-            for event in self.driver.opening(handover)
-            for message in self.driver.adapter.encode(event)
-        ]
+        return list(self.driver.adapter.encode_opening(self.driver.opening(handover)))
 
     def provider_connected(self, event: Connected) -> None:
         """See `ProviderClient`."""

@@ -157,6 +157,10 @@ class DeepgramAdapter:
         """See `ProviderAdapter.begin`."""
         self.alive = False
 
+    def encode_opening(self, events: Sequence[wire.ClientMessage]) -> Sequence[str | bytes]:
+        """The messages for the events that begin a connection; see `ProviderAdapter.encode_opening`."""
+        return [wire.encode(event) for event in events]
+
     def receive(self, message: str | bytes) -> Sequence[wire.Decoded]:
         """Decode a message; see `ProviderAdapter.receive`."""
         return (wire.decode_server_message(message),)

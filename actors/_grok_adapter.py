@@ -137,6 +137,10 @@ class GrokAdapter:
     def begin(self) -> None:
         """See `ProviderAdapter.begin`."""
 
+    def encode_opening(self, events: Sequence[wire.ClientEvent]) -> Sequence[str | bytes]:
+        """The messages for the events that begin a connection; see `ProviderAdapter.encode_opening`."""
+        return [wire.encode(event) for event in events]
+
     def receive(self, message: str | bytes) -> Sequence[wire.Decoded]:
         """Decode a message; see `ProviderAdapter.receive`."""
         return (wire.decode_server_event(message),)

@@ -51,7 +51,7 @@ class DialectGrokAdapter(GrokAdapter):
     """
 
     # Its server reckons by itself how much of an interrupted answer was heard.
-    capabilities = Capabilities(say=False, truncate=True, cancel=True, tools=True)
+    capabilities = Capabilities(truncate=True, cancel=True, tools=True, translated=True)
     audio_fields: Mapping[str, str] = {"audio.append": "audio", "audio.delta": "audio"}
 
     def __init__(
@@ -88,7 +88,7 @@ class DialectGrokAdapter(GrokAdapter):
         """See `ProviderAdapter.begin`."""
         self._translator = self._new_translator()
 
-    def encode_opening(self, events: Sequence[wire.ClientEvent]) -> Sequence[str]:
+    def encode_opening(self, events: Sequence[wire.ClientEvent]) -> Sequence[str | bytes]:
         """The messages that begin a connection.
 
         Args:

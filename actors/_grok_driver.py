@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from callboard.media import AudioFormat
-from callboard.protocols import grok as wire
+from callboard.protocols import LocalWireError, grok as wire
 
 from ._agent_dialogue import Handover, PendingSay
 from ._agent_driver import Wish
@@ -188,8 +188,13 @@ class GrokDriver:
         if self.resumes:
             session = {**session, "resumption": {"enabled": True}}
         update = self.session.update(session, event_id=event_id)
-        if core.client.connected and self.current:
-            core.queue(wire.SessionUpdate(session=update.session, event_id=update.event_id), bound=True)
+        message = wire.SessionUpdate(session=update.session, event_id=update.event_id)
+        try:
+            if core.client.connected and self.current:
+                core.queue(message, bound=True)
+        except LocalWireError as error:
+            self.session.withdraw(update)
+            raise ValueError(str(error)) from None
         if self.current:
             if self.session.input_format != old_input:
                 # What waits is in the old format and would come after the update.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
@@ -9,11 +10,16 @@ from ._agent_events import WebSocketClosed
 from ._agent_factory import CONNECT_TIMEOUT, ClientOptions, FillerSound, Owner, open_client
 from ._grok_adapter import DEFAULT_MODEL, GrokAdapter, KeySource, resolve_url
 from ._grok_client import VoiceAgentAPIClient
+from ._grok_dialect import DialectGrokAdapter, resolve_dialect_url
 from ._grok_driver import GrokDriver
 from ._grok_events import GrokNews
 from ._grok_session import GrokSession
 from ._provider import ConnectionOptions
 from ._scope import Scope
+
+
+Dialect = Literal["realtime", "agent"]
+"""Which messages are spoken; see `docs/dialects.md`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -27,10 +33,19 @@ class Provider:
     """One of xAI's voices, such as `eve`; xAI's default otherwise."""
     base_url: str | None = None
     resumption: bool = False
+    dialect: Dialect = "realtime"
 
     def driver(self, scope: Scope) -> GrokDriver:
         """See `Provider` of `create_voice_agent`."""
-        adapter = GrokAdapter(key=self.xai_api_key, url=resolve_url(self.base_url), model=self.model)
+        if self.dialect not in ("realtime", "agent"):
+            raise ValueError(f"dialect is {self.dialect!r}, expected 'realtime' or 'agent'")
+        if self.dialect == "agent":
+            if self.resumption:
+                raise ValueError("the dialect 'agent' has no resumption")
+            url = resolve_dialect_url(self.base_url)
+            adapter: GrokAdapter = DialectGrokAdapter(key=self.xai_api_key, url=url, model=self.model)
+        else:
+            adapter = GrokAdapter(key=self.xai_api_key, url=resolve_url(self.base_url), model=self.model)
         driver = GrokDriver(adapter, GrokSession(scope.preferred_format), voice=self.voice)
         driver.resumes = self.resumption
         return driver
@@ -52,6 +67,7 @@ async def create_voice_agent_api_client(
     options: ConnectionOptions | None = None,
     resumption: bool = False,
     filler: FillerSound | None = None,
+    dialect: Dialect = "realtime",
 ) -> VoiceAgentAPIClient:
     """Connect to xAI's Grok Voice Agent API.
 
@@ -76,6 +92,8 @@ async def create_voice_agent_api_client(
         resumption: Have the server keep the conversation, and ask it for it when a session is replaced, instead of
             giving it the history from here. What it does not have is given to it all the same.
         filler: A sound that is played over and over while a session is replaced; see `create_voice_agent`.
+        dialect: `agent` speaks the messages of an unofficial summary page at `/v1/voice/agent` instead of xAI's wire; no
+            server of xAI is known to. See `docs/dialects.md`.
 
     Returns:
         The client, connected and not configured.
@@ -88,7 +106,9 @@ async def create_voice_agent_api_client(
 
     A cancelled call leaves nothing behind.
     """
-    provider = Provider(xai_api_key=xai_api_key, model=model, base_url=base_url, resumption=resumption)
+    provider = Provider(
+        xai_api_key=xai_api_key, model=model, base_url=base_url, resumption=resumption, dialect=dialect
+    )
     common = ClientOptions(
         statistics=statistics,
         trace=trace,

@@ -196,6 +196,11 @@ class GrokSession:
                     filled = merge(filled, {"turn_detection": {option: True}})
         return filled
 
+    def withdraw(self, update: PendingUpdate) -> None:
+        """An update could not be sent."""
+        self._pending.remove(update)
+        self._follow_input()
+
     def opening(self) -> wire.SessionUpdate | None:
         """Begin a connection: one update that repeats all so far, or None where there was none."""
         waiting = [update for update in self._pending if not update.opening]

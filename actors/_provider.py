@@ -36,6 +36,8 @@ GOING_AWAY = 1001
 NORMAL = 1000
 # Of a refused handshake's body, octets that are shown.
 BODY_CLIP = 2000
+# How often the deadline of a translated wire is looked at, float seconds.
+DEADLINE_POLL = 0.25
 
 
 @attrs.frozen(kw_only=True)
@@ -359,6 +361,9 @@ class ProviderConnection(Generic[Out, In]):
     async def _next(self, socket: WebSocket) -> str | bytes | None:
         """The next message, or None where the adapter's deadline passes first."""
         deadline = self._adapter.deadline
+        if self._adapter.capabilities.translated:
+            # What we send moves the deadline too, while we wait here.
+            deadline = min(deadline, trio.current_time() + DEADLINE_POLL)
         if deadline == math.inf:
             return await socket.receive()
         with trio.move_on_at(deadline):

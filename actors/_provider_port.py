@@ -37,6 +37,8 @@ class Capabilities:
     cancel: bool = False
     """Stop an answer that is being made."""
     tools: bool = False
+    translated: bool = False
+    """The events are those of another wire, and what follows from a message may depend on time."""
     binary: bool = False
     """Audio travels in binary messages."""
 
@@ -89,6 +91,14 @@ class ProviderAdapter(Protocol[Out_contra, In_co]):
 
     def begin(self) -> None:
         """A connection begins: forget what was about an earlier one."""
+        ...
+
+    def encode_opening(self, events: Sequence[Out_contra]) -> Sequence[str | bytes]:
+        """The messages for the events that begin a connection.
+
+        Raises:
+            LocalWireError: One of them has no wire form.
+        """
         ...
 
     def receive(self, message: str | bytes) -> Sequence[In_co]:

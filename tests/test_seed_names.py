@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -66,7 +67,10 @@ def test_parameters(connector: str, entry: list[str]) -> None:
     # The key is xAI's, so its name is not split inside the company's.
     names = {"xAIApiKey": "xai_api_key"}
     wanted = {names.get(name, snake(name)) for name in entry[2:]}
-    factories = {"grok": grok.create_voice_agent_api_client, "deepgram": deepgram.create_voice_agent_client}
+    factories: dict[str, Callable[..., Any]] = {
+        "grok": grok.create_voice_agent_api_client,
+        "deepgram": deepgram.create_voice_agent_client,
+    }
     assert wanted <= set(inspect.signature(factories[connector]).parameters)
     assert wanted <= set(getattr(MODULES[connector], entry[1]).__annotations__)
 

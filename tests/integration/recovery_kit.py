@@ -5,7 +5,7 @@ import json
 import ssl
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import attrs
 import numpy as np
@@ -178,14 +178,16 @@ class GrokSide:
         )
         self.port = 0
         self.resumption = False
-        self.settings: dict[str, Any] = {}
+        self.dialect: Literal["realtime", "agent"] = "realtime"
 
     async def start(self, network: FaultyNetwork, nursery: trio.Nursery) -> None:
         bound: Bound = await nursery.start(self.emulator.run, network)
         self.port = bound.port
 
     def provider(self) -> grok.Provider:
-        return grok.Provider(base_url=f"ws://127.0.0.1:{self.port}", resumption=self.resumption)
+        return grok.Provider(
+            base_url=f"ws://127.0.0.1:{self.port}", resumption=self.resumption, dialect=self.dialect
+        )
 
     def sockets(self) -> list[WebSocket]:
         return list(self.emulator._sockets.values())
@@ -411,6 +413,8 @@ async def open_talk(
     on_sides: Callable[[list[Any]], None] | None = None,
     emulators: dict[str, dict[str, Any]] | None = None,
     resumption: bool = False,
+    dialect: Literal["realtime", "agent"] = "realtime",
+    preferred: AudioFormat = ULAW_8K,
     filler: Any = None,
     silence: float = FRAME,
 ) -> AsyncGenerator[Talk, None]:
@@ -424,6 +428,8 @@ async def open_talk(
         on_sides: Called with the emulated providers once they listen.
         emulators: Further options of the emulators, by kind.
         resumption: Of Grok.
+        dialect: Of Grok.
+        preferred: The audio format of the call.
         filler: See `create_voice_agent`.
         silence: What the phone sends at once while nobody speaks, float seconds.
     """
@@ -452,12 +458,13 @@ async def open_talk(
             for side in sides:
                 await side.start(network, nursery)
                 if isinstance(side, GrokSide):
-                    side.resumption = resumption
+                    side.resumption, side.dialect = resumption, dialect
             if on_sides is not None:
                 on_sides(sides)
             network.on_connect = first_fault
             async with open_system(network=network, seed=5) as system:
                 scope = await system_scope(system)
+                scope.preferred_format = preferred
                 agent = await create_voice_agent(
                     scope, [side.provider() for side in sides], options=options, filler=filler
                 )
