@@ -104,11 +104,7 @@ class AgentActor:
                         self._child("filler", self._filler.run, "plays while a session is replaced")
                     )
                 task_status.started()
-                failure = await self._connect(context)
-                while failure is not None and (driver := self._next(failure)) is not None:
-                    _log.warning("%s: %s; going on with %s", core.client.id(), failure, driver.name)
-                    core.use(driver)
-                    failure = await self._connect(context)
+                failure = await self._connect_to_any(context)
                 over = True
                 nursery.cancel_scope.cancel(reason="the connection is over")
         finally:
@@ -116,6 +112,17 @@ class AgentActor:
             # Restarted after a kill or a crash; in all other cases this is the end.
             if over or core.closed or context.ref._cell.stop_reason is not None:
                 self._end(failure)
+
+    async def _connect_to_any(self, context: Context[Any]) -> ProviderFailed | None:
+        """Stay connected, to one provider after the other; returns why the last one failed."""
+        core = self._core
+        while (failure := await self._connect(context)) is not None:
+            driver = self._next(failure)
+            if driver is None:
+                break
+            _log.warning("%s: %s; going on with %s", core.client.id(), failure, driver.name)
+            core.use(driver)
+        return failure
 
     async def _connect(self, context: Context[Any]) -> ProviderFailed | None:
         """Stay connected to the present provider until that is over; returns why it failed."""

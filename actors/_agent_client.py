@@ -272,6 +272,7 @@ class VoiceAgent(MediaUnit):
     async def _wait_configured(self, pending: Mapping[str, Pending]) -> None:
         """Wait for the answer of whoever provides the agent; the others are configured when it is their turn."""
         core = self._core
+        asked = core.driver.name
         with trio.move_on_after(CONFIGURE_TIMEOUT) as deadline:
             while True:
                 asked = core.driver.name

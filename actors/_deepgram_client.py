@@ -19,9 +19,9 @@ M = TypeVar("M", bound=wire.ClientMessage)
 class VoiceAgentClient(VoiceAgent):
     """A conversation with a Deepgram Voice Agent; made by `create_voice_agent_client`.
 
-    Methods named `send_...` take the message as Deepgram documents it, as a mapping (the `type` may be left out) or as the
-    class of `callboard.deepgram`; they queue it and return at once. They raise `ClientClosed` once the client is closed,
-    the `ProviderFailed` that ended it, `ValueError` for a message that Deepgram would end the session for, or
+    Methods named `send_...` take the message as Deepgram documents it, as a mapping (the `type` may be left out) or as
+    the class of `callboard.deepgram`; they queue it and return at once. They raise `ClientClosed` once the client is
+    closed, the `ProviderFailed` that ended it, `ValueError` for a message that Deepgram would end the session for, or
     `MailboxFull` when hundreds of messages wait.
 
     What updates change stays changed when a session is replaced; see `VoiceAgent`. This wire has no message that stops

@@ -303,8 +303,11 @@ class DeepgramDriver:
             self._calls.pop(call.id, None)
 
     def calls_cancelled(self, call_ids: Sequence[str]) -> None:
-        """The server does not want answers to these calls. They run on, for what they do may not be half done; where the
-        model asks for the same again in this turn it gets what they bring."""
+        """The server does not want answers to these calls.
+
+        They run on, for what they do may not be half done; where the model asks for the same again in this turn it gets
+        what they bring.
+        """
         for call_id in call_ids:
             self._calls.pop(call_id, None)
         self._core.tools.session_lost(call_ids)

@@ -75,8 +75,8 @@ async def create_voice_agent_client(
         access_token: Instead of a key, a token that was granted for a short time; a function, so that each connection
             has a fresh one.
         settings_options: The settings, sent as soon as there is a connection. What they leave open is filled in: the
-            audio formats with what the call's carrier speaks, so that nothing has to be converted. Without them the first
-            `configure` sends them.
+            audio formats with what the call's carrier speaks, so that nothing has to be converted. Without them the
+            first `configure` sends them.
         statistics: Also log the counters of `client.statistics()` when the client ends (level INFO).
         trace: Write every message to a file, readable for us alone, without credentials; True for the directory of
             `CALLBOARD_TRACE_DIR` (default: `callboard` in the platform's folder for temporary files), or a directory.

@@ -17,7 +17,8 @@ class VoiceAgentAPIClient(VoiceAgent):
 
     Methods named as messages of the wire take the message as xAI documents it, as a mapping (the `type` may be left
     out) or as the class of `callboard.grok`; they queue it and return at once. They raise `ClientClosed` once the
-    client is closed, the `ProviderFailed` that ended it, or `MailboxFull` when hundreds of messages wait for a connection.
+    client is closed, the `ProviderFailed` that ended it, or `MailboxFull` when hundreds of messages wait for a
+    connection.
 
     While a connection is being replaced, messages wait and caller audio is kept for 10 s. A new connection gets the
     whole configuration again, and the conversation so far; see `VoiceAgent`.

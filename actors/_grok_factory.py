@@ -17,7 +17,6 @@ from ._grok_session import GrokSession
 from ._provider import ConnectionOptions
 from ._scope import Scope
 
-
 Dialect = Literal["realtime", "agent"]
 """Which messages are spoken; see `docs/dialects.md`."""
 
@@ -92,8 +91,8 @@ async def create_voice_agent_api_client(
         resumption: Have the server keep the conversation, and ask it for it when a session is replaced, instead of
             giving it the history from here. What it does not have is given to it all the same.
         filler: A sound that is played over and over while a session is replaced; see `create_voice_agent`.
-        dialect: `agent` speaks the messages of an unofficial summary page at `/v1/voice/agent` instead of xAI's wire; no
-            server of xAI is known to. See `docs/dialects.md`.
+        dialect: `agent` speaks the messages of an unofficial summary page at `/v1/voice/agent` instead of xAI's wire;
+            no server of xAI is known to. See `docs/dialects.md`.
 
     Returns:
         The client, connected and not configured.

@@ -8,7 +8,7 @@ import attrs
 from callboard.protocols import grok as wire
 
 from ._agent_requests import Function, declaration_of, sort_functions
-from ._tools_schema import AnyTool, Tool, tool
+from ._tools_schema import AnyTool
 
 ToolLike = Function | wire.Tool | Mapping[str, object]
 """A function that is run here, or the declaration of one that the server or a listener of yours takes care of."""
@@ -92,6 +92,6 @@ def sort_tools(tools: Sequence[ToolLike]) -> tuple[list[AnyTool], list[object]]:
         elif isinstance(given, (wire.WebSearch, wire.XSearch, wire.FileSearch, wire.Mcp, wire.FunctionTool)):
             declared.extend(cast("list[object]", wire.SessionConfig(tools=(given,)).to_wire()["tools"]))
         else:
-            own.append(given if isinstance(given, Tool) else tool(given))
+            own += sort_functions([given])
             declared.append({"type": "function", **declaration_of(own[-1])})
     return sort_functions(own), declared

@@ -219,7 +219,7 @@ class ProviderConnection(Generic[Out, In]):
             nursery,
             context.system.network,
             request,
-            timeout=self._options.dial_timeout,
+            dial_timeout=self._options.dial_timeout,
             max_message=self._adapter.max_message,
             new_id=lambda: f"{context.system.rng.getrandbits(64):016x}",
         )

@@ -1,4 +1,4 @@
-"""The sockets of a provider connection: each in a task of its own, so that the next can be open before one is closed."""
+"""The sockets of a provider connection, each in a task of its own: the next can be open before one is closed."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ async def open_line(
     network: Network,
     request: ConnectRequest,
     *,
-    timeout: float,
+    dial_timeout: float,
     max_message: int,
     new_id: Callable[[], str],
 ) -> Line:
@@ -55,7 +55,7 @@ async def open_line(
                 request.url,
                 headers=request.headers,
                 subprotocols=request.subprotocols,
-                timeout=timeout,
+                timeout=dial_timeout,
                 max_message=max_message,
                 new_id=new_id,
             ) as socket:

@@ -94,6 +94,7 @@ def load_settings(
     port: int | None,
     max_calls: int | None,
     record: Path | None,
+    provider: str = "grok",
 ) -> Settings:
     """Put together what the command line and a settings file say; the command line wins.
 
@@ -122,7 +123,7 @@ def load_settings(
     else:
         from ._reception import reception
 
-        routes = (Route(".*", reception),)
+        routes = (Route(".*", reception(provider)),)
     folder = record or (Path(_text(table, "record", "")) if "record" in table else None)
     return Settings(options=options, routes=routes, record=folder)
 

@@ -3,14 +3,15 @@
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import attrs
 import trio
 
-from callboard import grok
 from callboard.actors import (
+    AgentEvents,
     Bound,
     Call,
     CallServer,
@@ -20,56 +21,23 @@ from callboard.actors import (
     Restart,
     Route,
     ServerOptions,
-    Speaker,
+    System,
+    VoiceAgent,
+    create_voice_agent,
     open_server,
     open_system,
 )
-from callboard.actors.emulators import (
-    CallEnd,
-    CallResult,
-    CarrierEmulator,
-    GrokEmulator,
-    GrokEmulatorOptions,
-    HangUp,
-    InterruptAfter,
-    PlayoutKind,
-    Say,
-    ScriptedCaller,
-    Step,
-    WaitForAgent,
-    WaitForSilence,
-)
+from callboard.actors.emulators import CallEnd, CallResult, CarrierEmulator, PlayoutKind, ScriptedCaller
 from callboard.media.speech import SpeechEngines
 
+from ._demo_plan import EMULATORS, SEED, DemoPlan, Emulator
 from ._demo_view import View, make_view
 from ._emulate import SpeechKind, load_engines
-from ._reception import converse
+from ._reception import converse, providers_of
 
-QUESTION = "Good morning. Could you tell me whether the clinic is open on Saturday?"
-INTERRUPTION = "Wait, I meant Thursday. Are you open on Thursday?"
 FILES = ("recording.wav", "transcript.jsonl", "trace.jsonl", "caller-heard.wav")
-GOODBYE = "Thank you very much, goodbye."
-
-
-def steps(*, spoken: bool) -> tuple[Step, ...]:
-    """What the caller does. Words as tones are much shorter than spoken ones, so they are interrupted sooner.
-
-    Args:
-        spoken: The agent speaks, rather than sends tones.
-    """
-    return (
-        WaitForAgent(timeout=20.0),
-        WaitForSilence(0.8),
-        Say(QUESTION),
-        # In the middle of the answer, behind its "let me check".
-        InterruptAfter(2.8 if spoken else 1.0, INTERRUPTION, timeout=20.0),
-        WaitForAgent(min_speech=0.5 if spoken else 0.1, timeout=20.0),
-        WaitForSilence(1.0),
-        Say(GOODBYE),
-        WaitForAgent(timeout=20.0),
-        WaitForSilence(1.0),
-        HangUp(),
-    )
+# How far into an answer its provider dies, float seconds behind the answer's beginning.
+DEATH = 0.7
 
 
 @attrs.define
@@ -78,16 +46,19 @@ class DemoRun:
 
     out: Path
     view: View
+    plan: DemoPlan = DemoPlan()  # noqa: RUF009  # frozen
     call: Call | None = None
-    agent: grok.VoiceAgentAPIClient | None = None
+    agent: VoiceAgent | None = None
     ready_at: float | None = None
     ended_at: float | None = None
     speech_started: list[float] = attrs.field(factory=list[float])
+    died_at: float | None = None
+    took_over_at: float | None = None
     result: CallResult | None = None
     faults: list[str] = attrs.field(factory=list[str])
 
 
-def run_demo(out: Path, *, speech: SpeechKind, plain: bool) -> int:
+def run_demo(out: Path, *, speech: SpeechKind, plain: bool, provider: str, failover: bool) -> int:
     """Make the call; 0 if everything happened that should."""
     view = make_view(plain=plain)
     out.mkdir(parents=True, exist_ok=True)
@@ -98,60 +69,87 @@ def run_demo(out: Path, *, speech: SpeechKind, plain: bool) -> int:
     started = time.perf_counter()
     engines.warm_up()
     view.status(f"speech: {engines.name}, ready after {time.perf_counter() - started:.1f} s")
-    run = trio.run(make_call, out, view, engines)
+    others = [name for name in EMULATORS if name != provider]
+    plan = DemoPlan(providers=(provider, *others) if failover else (provider,))
+    run = trio.run(make_call, out, view, engines, plan)
     write_files(run)
     return report(run)
 
 
 async def make_call(
-    out: Path, view: View, engines: SpeechEngines, *, network: Network | None = None
+    out: Path,
+    view: View,
+    engines: SpeechEngines,
+    plan: DemoPlan | None = None,
+    *,
+    network: Network | None = None,
 ) -> DemoRun:
     """Make the call on a network; the loopback if none is given."""
-    run = DemoRun(out=out, view=view)
-    emulator = GrokEmulator(GrokEmulatorOptions(seed=7), engines=engines)
-    async with open_system("demo", network=network, seed=7) as system:
-
-        async def run_emulator(context: Context[None], /, *, task_status: trio.TaskStatus[Bound]) -> None:
-            del context
-            await emulator.run(system.network, task_status=task_status)
-
-        provider = await system.start(
-            ChildSpec[None, Bound](
-                name="emulated-grok",
-                run=run_emulator,
-                restart=Restart.TEMPORARY,
-                grace=1.0,
-            )
-        )
-        provider_url = f"ws://{cast(Bound, provider.value).authority}/v1/realtime"
+    run = DemoRun(out=out, view=view, plan=plan or DemoPlan())
+    async with open_system("demo", network=network, seed=SEED) as system:
+        urls: dict[str, str] = {}
+        for name in run.plan.providers:
+            emulator = await system.start(_emulated(system, name, EMULATORS[name](engines)))
+            urls[name] = f"ws://{cast(Bound, emulator.value).authority}"
+            view.status(f"{name} at {urls[name]}")
 
         async def scenario(call: Call) -> None:
-            await _scenario(call, run, provider_url)
+            await _scenario(call, run, urls)
 
         options = ServerOptions(port=0)
         async with open_server(system, (Route(".*", scenario),), options) as server:
-            view.status(f"provider at {provider_url}")
             view.status(f"carrier's socket at {server.media_url}")
-            run.result = await _place_call(server, engines)
+            run.result = await _place_call(server, engines, run.plan)
             await _finish(run, server, run.result)
     return run
 
 
-async def _scenario(call: Call, run: DemoRun, provider_url: str) -> None:
+def _emulated(system: System, name: str, emulator: Emulator) -> ChildSpec[None, Bound]:
+    async def run(context: Context[None], /, *, task_status: trio.TaskStatus[Bound]) -> None:
+        del context
+        await emulator.run(system.network, task_status=task_status)
+
+    return ChildSpec(name=f"emulated-{name}", run=run, restart=Restart.TEMPORARY, grace=1.0)
+
+
+async def _scenario(call: Call, run: DemoRun, urls: Mapping[str, str]) -> None:
     run.call = call
     # Before the answer, so that nothing is missing.
     await call.record(run.out / "recording.wav")
     await call.answer()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_show, call, run)
-        # The same as with a real key, but for the address: an emulator on this machine takes any key.
-        run.agent = await grok.create_voice_agent_api_client(call, base_url=provider_url, trace=run.out)
-        run.ready_at = trio.current_time()
-        run.agent.add_event_listener(
-            grok.VoiceAgentAPIEvents.InputAudioBufferSpeechStarted,
-            lambda event: run.speech_started.append(trio.current_time()),
+        # The same as with real keys, but for the addresses: emulators on this machine take any key.
+        agent = run.agent = await create_voice_agent(
+            call, providers_of(run.plan.providers, urls), trace=run.out
         )
-        await converse(call, run.agent)
+        run.ready_at = trio.current_time()
+        agent.add_event_listener(
+            AgentEvents.UserStartedSpeaking, lambda event: run.speech_started.append(trio.current_time())
+        )
+        if run.plan.fails_over:
+            nursery.start_soon(_let_die, call, run, agent)
+        await converse(call, agent)
+
+
+async def _let_die(call: Call, run: DemoRun, agent: VoiceAgent) -> None:
+    """End the first provider in the middle of its first answer from a tool."""
+    events = agent.events(AgentEvents.ToolFinished, AgentEvents.TurnStarted, AgentEvents.ProviderReady)
+    answers = False
+    async for event in events:
+        match event:
+            case AgentEvents.ToolFinished():
+                answers = True
+            case AgentEvents.TurnStarted() if answers and run.died_at is None:
+                await trio.sleep(DEATH)
+                run.died_at = trio.current_time()
+                run.view.status(f"{agent.provider} dies")
+                call.scope.system.kill(f"emulated-{agent.provider}")
+            case AgentEvents.ProviderReady(provider=provider) if run.died_at is not None:
+                run.took_over_at = trio.current_time()
+                run.view.status(f"{provider} takes over")
+            case _:
+                pass
 
 
 async def _show(call: Call, run: DemoRun) -> None:
@@ -160,13 +158,13 @@ async def _show(call: Call, run: DemoRun) -> None:
             run.view.line(line)
 
 
-async def _place_call(server: CallServer, engines: SpeechEngines) -> CallResult:
+async def _place_call(server: CallServer, engines: SpeechEngines, plan: DemoPlan) -> CallResult:
     carrier = CarrierEmulator(
         server.system.network,
         server.media_url,
         custom_parameters={"from": "+15550100001", "to": "+15550100002"},
     )
-    return await carrier.call(ScriptedCaller(steps(spoken=engines.threaded), engines)).run()
+    return await carrier.call(ScriptedCaller(plan.steps(spoken=engines.threaded), engines)).run()
 
 
 async def _finish(run: DemoRun, server: CallServer, result: CallResult) -> None:
@@ -183,10 +181,8 @@ async def _finish(run: DemoRun, server: CallServer, result: CallResult) -> None:
         faults.append(f"1 s after the hang-up there was still {left or 'the call'}")
     if result.outcome.end is not CallEnd.HUNG_UP:
         faults.append(f"the carrier's side ended with {result.outcome.end.value}: {result.outcome.reason}")
-    if Speaker.TOOL not in {line.speaker for line in call.transcript.lines}:
-        faults.append("no tool was called")
-    if not any(line.interrupted for line in call.transcript.lines):
-        faults.append("no answer was interrupted")
+    if run.agent is not None:
+        faults.extend(run.plan.faults(run.agent))
 
 
 def write_files(run: DemoRun) -> None:
@@ -242,6 +238,12 @@ def _figures(run: DemoRun, result: CallResult) -> list[tuple[str, str, str]]:
         before = [at for at in run.speech_started if at <= clear + 0.02]
         if before:
             row("clear", max(0.0, clear - before[-1]), "provider heard speech -> carrier's buffer cleared")
+    if run.died_at is not None and run.took_over_at is not None:
+        row(
+            "failover",
+            run.took_over_at - run.died_at,
+            "provider dead -> the next one ready, with the history",
+        )
     hung_up_at = (result.started_at or 0.0) + result.duration
     if run.ended_at is not None:
         row("teardown", run.ended_at - hung_up_at, "caller hung up -> nothing of the call left")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
+# The variable of the environment that says where a provider is.
+PROVIDER_URLS = {"grok": "CALLBOARD_GROK_URL", "deepgram": "CALLBOARD_DEEPGRAM_URL"}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -87,6 +91,14 @@ def _add_demo(commands: "Commands", common: argparse.ArgumentParser) -> None:
         default="auto",
         help="voices and recognition on this machine, or words carried as tones (default: %(default)s)",
     )
+    demo.add_argument(
+        "--provider", choices=tuple(PROVIDER_URLS), default="grok", help="which one (default: %(default)s)"
+    )
+    demo.add_argument(
+        "--failover",
+        action="store_true",
+        help="the provider dies in the middle of an answer, and another one takes over",
+    )
     demo.add_argument("--plain", action="store_true", help="no colours and no live display")
     demo.set_defaults(run=_run_demo, log_level=logging.WARNING)
 
@@ -94,7 +106,13 @@ def _add_demo(commands: "Commands", common: argparse.ArgumentParser) -> None:
 def _run_demo(options: argparse.Namespace) -> int:
     from ._demo import run_demo
 
-    return run_demo(options.out, speech=options.speech, plain=options.plain)
+    return run_demo(
+        options.out,
+        speech=options.speech,
+        plain=options.plain,
+        provider=options.provider,
+        failover=options.failover,
+    )
 
 
 def _add_serve(commands: "Commands", common: argparse.ArgumentParser) -> None:
@@ -102,8 +120,8 @@ def _add_serve(commands: "Commands", common: argparse.ArgumentParser) -> None:
         "serve",
         parents=[common],
         help="take calls with a scenario",
-        description="Takes calls at /twilio/media. The provider's key comes from the environment (XAI_API_KEY), "
-        "a media token from CALLBOARD_MEDIA_TOKEN.",
+        description="Takes calls at /twilio/media. The provider's key comes from the environment (XAI_API_KEY or "
+        "DEEPGRAM_API_KEY), a media token from CALLBOARD_MEDIA_TOKEN.",
     )
     serve.add_argument(
         "app",
@@ -112,7 +130,10 @@ def _add_serve(commands: "Commands", common: argparse.ArgumentParser) -> None:
         help="the file with the scenario (default: a receptionist)",
     )
     serve.add_argument(
-        "--provider", choices=("grok",), default="grok", help="which voice agent (default: %(default)s)"
+        "--provider",
+        choices=tuple(PROVIDER_URLS),
+        default="grok",
+        help="which voice agent the receptionist is (default: %(default)s)",
     )
     serve.add_argument("--provider-url", metavar="URL", help="where the provider is (default: the real one)")
     serve.add_argument("--host", default=None, help="address to bind (default: 127.0.0.1)")
@@ -135,7 +156,7 @@ def _run_serve(options: argparse.Namespace) -> int:
             raise UsageError(
                 f"--provider-url is {options.provider_url[:80]!r}, expected ws://... or wss://..."
             )
-        os.environ["CALLBOARD_GROK_URL"] = options.provider_url
+        os.environ[PROVIDER_URLS[options.provider]] = options.provider_url
     settings = load_settings(
         app=options.app,
         config=options.config,
@@ -143,6 +164,7 @@ def _run_serve(options: argparse.Namespace) -> int:
         port=options.port,
         max_calls=options.max_calls,
         record=options.record,
+        provider=options.provider,
     )
     return run_server(settings)
 

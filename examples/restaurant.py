@@ -1,4 +1,4 @@
-"""A restaurant that takes bookings by phone: `callboard serve examples/reception.py`."""
+"""A restaurant that takes bookings by phone: `callboard serve examples/restaurant.py`."""
 
 import callboard
 from callboard import Call, grok, tool

@@ -10,6 +10,7 @@ import pytest
 DATA = Path(__file__).parent / "data"
 PACKAGES = (
     "callboard",
+    "callboard.deepgram",
     "callboard.grok",
     "callboard.actors",
     "callboard.actors.brains",
@@ -17,6 +18,7 @@ PACKAGES = (
     "callboard.media",
     "callboard.media.speech",
     "callboard.protocols",
+    "callboard.protocols.deepgram",
     "callboard.protocols.grok",
     "callboard.protocols.twilio",
 )

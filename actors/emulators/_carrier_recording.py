@@ -16,6 +16,8 @@ from ._carrier_playout import FRAME_SAMPLES, FRAME_SECONDS, RATE_HZ, SILENCE, Pl
 
 # Pauses of an agent up to this long do not part two stretches of speech, float seconds.
 SPAN_GAP = 0.3
+# A detector may notice a word by its soft beginning, before the first sample that counts as audible here.
+SOFT_ONSET = 0.1
 
 
 @attrs.frozen(kw_only=True)
@@ -144,14 +146,14 @@ def measure_call(
         following = spoken[place + 1].speech_started_at if place + 1 < len(spoken) else None
         starts = [span.start for span in spans if span.start >= ended]
         reply = starts[0] if starts and (following is None or starts[0] < following) else None
-        cut = [span.end for span in spans if span.start <= started < span.end]
+        cut = [span.end for span in spans if span.start <= started < span.end + SOFT_ONSET]
         interrupts = isinstance(event.step, InterruptAfter)
         replies.append(
             ReplyLatency(
                 text=getattr(event.step, "text", ""),
                 spoken_at=started,
                 reply=None if reply is None else reply - ended,
-                silenced=cut[0] - started if cut and interrupts else None,
+                silenced=max(cut[0] - started, 0.0) if cut and interrupts else None,
             )
         )
     underruns = [

@@ -237,7 +237,7 @@ async def test_the_greeting_waits_for_the_first_who_asks(autojump_clock: object)
         await settle()
         assert [event.data.conversation.id for event in got] == ["conv-1"]
         stream = client.events()
-        kinds = [type(await stream.receive()) for _ in range(2)]
+        kinds: list[object] = [type(await stream.receive()) for _ in range(2)]
         assert kinds == [V.ConnectorInformation, V.SessionCreated]
         assert client.events().pending == 0
 

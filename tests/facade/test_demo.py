@@ -8,6 +8,7 @@ import pytest
 from trio.testing import MockClock
 
 from callboard._demo import make_call, report, write_files
+from callboard._demo_plan import DemoPlan
 from callboard._demo_view import PlainView
 from callboard.media import read_wav
 from callboard.media.speech import load_speech
@@ -51,3 +52,45 @@ async def test_demo_leaves_a_recording_a_transcript_and_a_trace(
     shown = capsys.readouterr().out
     for name in ("connect", "first audio", "turn", "barge-in", "clear", "teardown"):
         assert f"  {name} " in shown
+
+
+@pytest.mark.parametrize("provider", ["grok", "deepgram"])
+async def test_demo_of_either_provider(
+    provider: str, autojump_clock: MockClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = DemoPlan(providers=(provider,))
+    run = await make_call(tmp_path, PlainView(), load_speech("tones"), plan, network=MemoryNetwork())
+    write_files(run)
+    assert run.faults == []
+    assert report(run) == 0
+    assert run.agent is not None
+    assert run.agent.provider == provider
+    shown = capsys.readouterr().out
+    for name in ("connect", "first audio", "turn", "barge-in", "clear", "teardown"):
+        assert f"  {name} " in shown
+
+
+@pytest.mark.parametrize("providers", [("grok", "deepgram"), ("deepgram", "grok")], ids="-to-".join)
+async def test_demo_of_a_failover(
+    providers: tuple[str, ...], autojump_clock: MockClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = DemoPlan(providers=providers)
+    run = await make_call(tmp_path, PlainView(), load_speech("tones"), plan, network=MemoryNetwork())
+    write_files(run)
+    assert run.faults == []
+    assert report(run) == 0
+    shown = capsys.readouterr().out
+    assert f"[{providers[0]} dies]" in shown
+    assert f"[{providers[1]} takes over]" in shown
+    assert "  failover " in shown
+    # The whole answer was heard, from one provider or from both.
+    assert "half an hour before we close." in shown
+    assert "9 to 7" in shown
+
+
+async def test_demo_notices_what_has_not_happened(
+    autojump_clock: MockClock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = await make_call(tmp_path, PlainView(), load_speech("tones"), network=MemoryNetwork())
+    assert run.agent is not None
+    assert DemoPlan(providers=("grok", "deepgram")).faults(run.agent) == ["grok was not replaced"]

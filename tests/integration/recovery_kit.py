@@ -51,6 +51,13 @@ from tests.actors.memory_network import MemoryNetwork
 FRAME = 0.02
 
 
+async def until(condition: Callable[[], object], *, within: float = 60.0, step: float = 0.02) -> None:
+    """Wait for something of which there is no event, such as a sentence having been heard."""
+    with trio.fail_after(within):
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(step)
+
+
 class Loss(enum.Enum):
     """How a provider goes away."""
 
@@ -347,9 +354,13 @@ class Talk:
 
     async def answered(self, before: int, *, within: float = 60.0) -> None:
         """Wait until there are more answers than `before`, played to the end."""
-        with trio.fail_after(within):
-            while len(self.lines("agent")) <= before:
-                await trio.sleep(0.1)
+        await until(lambda: len(self.lines("agent")) > before, within=within, step=0.1)
+
+    async def settled(self) -> None:
+        """Wait until nobody says anything, and all that was said has been written down."""
+        await trio.sleep(1.0)
+        await until(lambda: self.agent._core.idle, within=120, step=0.5)
+        await trio.sleep(1.0)
 
     def lines(self, speaker: str) -> list[str]:
         lines: Sequence[TranscriptLine] = self.agent.transcript.lines

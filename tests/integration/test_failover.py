@@ -8,7 +8,7 @@ from callboard import AgentEvents, HistoryMessage, ToolContext, create_voice_age
 from callboard.actors import open_system, system_scope
 from callboard.actors._provider import ConnectionOptions
 from callboard.media import ULAW_8K, decode
-from tests.integration.recovery_kit import FaultyNetwork, Loss, Talk, open_talk
+from tests.integration.recovery_kit import FaultyNetwork, Loss, Talk, open_talk, until
 
 
 async def die(talk: Talk) -> None:
@@ -23,9 +23,7 @@ def now(talk: Talk) -> None:
 
 
 async def playing(talk: Talk) -> None:
-    with trio.fail_after(10):
-        while not talk.agent._core.playback.turns.playing:
-            await trio.sleep(0.02)
+    await until(lambda: talk.agent._core.playback.turns.playing, within=10)
 
 
 @pytest.mark.parametrize("kinds", [("grok", "deepgram"), ("deepgram", "grok")], ids="-to-".join)
@@ -39,15 +37,11 @@ async def test_another_provider_takes_over_in_mid_answer(
         await trio.sleep(0.6)
         await die(talk)
         lost_at = trio.current_time()
-        with trio.fail_after(3):
-            while talk.agent.provider != kinds[1] or not talk.agent._core.present:
-                await trio.sleep(0.02)
+        await until(lambda: talk.agent.provider == kinds[1] and talk.agent._core.present, within=3)
         # Two quick attempts at the one that is gone, and the next one.
         assert trio.current_time() - lost_at < 1.5
         now(talk)
-        with trio.fail_after(120):
-            while not talk.agent._core.idle:
-                await trio.sleep(0.5)
+        await talk.settled()
         assert await talk.turn("what next") == "You said what next"
         assert talk.side.history() == talk.history()
         # The brain of the second one knew what had been said to the first one.
@@ -68,9 +62,7 @@ async def test_a_tool_that_runs_outlives_its_provider_i4(
 ) -> None:
     async with open_talk(kinds) as talk:
         await talk.phone.say("tell me the weather please")
-        with trio.fail_after(10):
-            while not talk.runs:
-                await trio.sleep(0.02)
+        await until(lambda: talk.runs, within=10)
         await die(talk)
         await talk.answered(0)
         now(talk)
@@ -126,8 +118,8 @@ async def test_a_missing_key_leaves_the_others(
         assert caught.value.reason is grok.ProviderFailure.MISSING_KEY
         with pytest.raises(ValueError, match="no provider"):
             await create_voice_agent(scope, [])
+        local = "ws://127.0.0.1:1"
         with pytest.raises(ValueError, match="given twice"):
-            local = "ws://127.0.0.1:1"
             await create_voice_agent(scope, [grok.Provider(base_url=local), grok.Provider(base_url=local)])
 
 
@@ -163,9 +155,7 @@ async def test_what_the_server_has_not_kept_is_given_to_it(autojump_clock: objec
 async def test_a_resumed_conversation_gets_the_results_it_lacks(tools: str, autojump_clock: object) -> None:
     async with open_talk(resumption=True) as talk:
         await talk.phone.say(f"the {tools} please")
-        with trio.fail_after(10):
-            while len(talk.runs) < len(tools.split()):
-                await trio.sleep(0.02)
+        await until(lambda: len(talk.runs) == len(tools.split()), within=10)
         await talk.strike(Loss.CUT_1006)
         await talk.answered(0)
         wanted = ["sunny today", "roads are clear"][: len(tools.split())]
@@ -186,9 +176,7 @@ async def test_the_filler_plays_while_there_is_no_session(autojump_clock: object
         await talk.strike(Loss.CUT_1006)
         await trio.sleep(4)
         talk.network.refused_ports.clear()
-        with trio.fail_after(10):
-            while not talk.agent._core.present:
-                await trio.sleep(0.05)
+        await until(lambda: talk.agent._core.present, within=10)
         await trio.sleep(0.2)
         heard = decode(bytes(talk.phone.payload[at:]), ULAW_8K)
         # From half a second after the loss until the session is there, and not a moment longer.

@@ -1,6 +1,7 @@
 """A provider goes away, in every way and at every point of a call: the call lives and the conversation goes on."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -8,7 +9,7 @@ import trio.lowlevel
 
 from callboard import AgentEvents
 from callboard.actors._provider import ConnectionOptions
-from tests.integration.recovery_kit import FaultyStream, Loss, Talk, open_talk
+from tests.integration.recovery_kit import FaultyStream, Loss, Talk, open_talk, until
 
 PROVIDERS = ("grok", "deepgram")
 LONG = "give me a long answer"
@@ -35,9 +36,7 @@ async def go_on(talk: Talk) -> None:
 async def lost(talk: Talk, loss: Loss) -> None:
     await talk.strike(loss)
     if loss is Loss.SILENT_STALL:
-        with trio.fail_after(30):
-            while talk.agent.connected:
-                await trio.sleep(0.1)
+        await until(lambda: not talk.agent.connected, within=30)
 
 
 @pytest.mark.parametrize("loss", list(Loss))
@@ -57,14 +56,14 @@ async def test_lost_before_ready(provider: str, loss: Loss, autojump_clock: obje
                 case _:
                     nursery.start_soon(close_soon)
 
-        side: list[object] = []
+        side: list[Any] = []
 
         async def close_soon() -> None:
             # The handshake is done, and nothing else.
-            while not (sockets := side[0].sockets()):  # type: ignore[attr-defined]
+            while not (sockets := side[0].sockets()):
                 await trio.lowlevel.checkpoint()
             if loss is Loss.ERROR_THEN_CLOSE:
-                await side[0].fail(sockets[-1])  # type: ignore[attr-defined]
+                await side[0].fail(sockets[-1])
             elif loss is Loss.CUT_1006:
                 await trio.aclose_forcefully(sockets[-1]._stream)
             else:
@@ -114,9 +113,7 @@ async def started(talk: Talk) -> None:
     """Wait until the provider has noticed that the caller speaks."""
     kind = AgentEvents.UserStartedSpeaking
     n_known = len([event for event in talk.events if isinstance(event, kind)])
-    with trio.fail_after(5):
-        while len([event for event in talk.events if isinstance(event, kind)]) == n_known:
-            await trio.sleep(0.02)
+    await until(lambda: len([event for event in talk.events if isinstance(event, kind)]) > n_known, within=5)
     await trio.sleep(0.3)
 
 
@@ -125,25 +122,14 @@ async def started(talk: Talk) -> None:
 async def test_lost_while_the_agent_speaks(provider: str, loss: Loss, autojump_clock: object) -> None:
     async with open_talk([provider]) as talk:
         await talk.phone.say(LONG)
-        with trio.fail_after(10):
-            while not talk.agent._core.playback.turns.playing:
-                await trio.sleep(0.02)
+        await until(lambda: talk.agent._core.playback.turns.playing, within=10)
         await trio.sleep(0.6)
         await talk.strike(loss)
-        await settled(talk)
+        await talk.settled()
         # What was received was heard, whole sentences or parts of them, and the next session was asked for the rest.
         assert talk.phone.sentences()
         await go_on(talk)
         check(talk)
-
-
-async def settled(talk: Talk) -> None:
-    """Wait until nobody says anything."""
-    with trio.fail_after(120):
-        while True:
-            await trio.sleep(1.0)
-            if talk.agent._core.idle:
-                return
 
 
 @pytest.mark.parametrize("tools", ["weather", "weather traffic"])
@@ -152,9 +138,7 @@ async def settled(talk: Talk) -> None:
 async def test_lost_while_tools_run(provider: str, loss: Loss, tools: str, autojump_clock: object) -> None:
     async with open_talk([provider]) as talk:
         await talk.phone.say(f"tell me the {tools} please")
-        with trio.fail_after(10):
-            while len(talk.runs) < len(tools.split()):
-                await trio.sleep(0.02)
+        await until(lambda: len(talk.runs) == len(tools.split()), within=10)
         await talk.strike(loss)
         await talk.answered(0)
         wanted = ["sunny today", "roads are clear"][: len(tools.split())]
