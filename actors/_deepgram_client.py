@@ -137,7 +137,8 @@ def _message(given: Mapping[str, object] | M, kind: type[M]) -> M:
     if given.get("type", kind.type) != kind.type:
         raise ValueError(f"type is {repr(given['type'])[:80]}, expected {kind.type!r}")
     try:
-        decoded = wire.decode_client_message(orjson.dumps({"type": kind.type, **given}))
+        # As text: octets are audio on this wire.
+        decoded = wire.decode_client_message(orjson.dumps({"type": kind.type, **given}).decode())
     except (RemoteWireError, orjson.JSONEncodeError) as error:
         raise ValueError(str(error)) from None
     assert isinstance(decoded.event, kind)
