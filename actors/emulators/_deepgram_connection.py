@@ -21,7 +21,7 @@ from ._deepgram_replies import Replies
 from ._deepgram_session import ListenFixed, Session
 from ._deepgram_turns import Turns
 from ._deepgram_voice import Voice
-from ._grok_ids import Ids
+from ._ids import Ids
 from ._speech import Speech
 
 # What files begin with, and no audio: RIFF, Ogg, FLAC, WebM.

@@ -13,7 +13,7 @@ from callboard.actors._http import Request, Response, json_response
 from callboard.protocols import deepgram
 
 from ._deepgram_options import DeepgramEmulatorOptions
-from ._grok_ids import Ids
+from ._ids import Ids
 
 # Longest lifetime of a granted token, seconds.
 MAX_GRANT = 3600

@@ -10,7 +10,7 @@ from ._deepgram_options import DeepgramEmulatorOptions
 from ._deepgram_outlet import Outlet
 from ._deepgram_record import DeepgramSessionRecord
 from ._deepgram_session import Session
-from ._grok_ids import Ids
+from ._ids import Ids
 from ._speech import Speech
 
 

@@ -23,7 +23,7 @@ from ._deepgram_options import DeepgramEmulatorOptions
 from ._deepgram_outlet import CLOSE_TIMEOUT
 from ._deepgram_record import DeepgramSessionRecord
 from ._faults import abort
-from ._grok_ids import make_ids
+from ._ids import make_ids
 from ._speech import Speech
 
 # Speech models use all cores they get; more threads than this only fight over them.

@@ -11,9 +11,9 @@ import attrs
 from callboard.protocols import grok
 
 from ._grok_conversation import Item, ItemKind, ItemStatus
-from ._grok_ids import Ids
 from ._grok_options import GrokEmulatorOptions
 from ._grok_usage import Usage
+from ._ids import Ids
 
 # The recorded server fills these fields with constants.
 _NO_DETAILS = "unimplemented"

@@ -6,11 +6,11 @@ from callboard.actors.brains import Brain
 
 from ._grok_conversation import Conversation
 from ._grok_frames import Frames
-from ._grok_ids import Ids
 from ._grok_options import GrokEmulatorOptions
 from ._grok_outlet import Outlet
 from ._grok_session import Session
 from ._grok_usage import Meter
+from ._ids import Ids
 from ._speech import Speech
 
 

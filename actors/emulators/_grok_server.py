@@ -20,13 +20,13 @@ from ._grok_conversation import Conversation, Item
 from ._grok_dialect import DialectConnection, DialectOutlet
 from ._grok_door import Door, refusal
 from ._grok_frames import Frames
-from ._grok_ids import make_ids
 from ._grok_options import GrokEmulatorOptions
 from ._grok_outlet import Outlet
 from ._grok_parts import Parts
 from ._grok_session import VOICES, Session
 from ._grok_usage import Meter
 from ._grok_vault import Vault
+from ._ids import make_ids
 from ._speech import Speech
 
 REALTIME_PATH = "/v1/realtime"

@@ -6,7 +6,7 @@ import attrs
 import trio
 
 from ._grok_conversation import Item
-from ._grok_ids import Ids
+from ._ids import Ids
 
 SECRET_PREFIX = "xai-realtime-client-secret-"
 # Lifetime of a client secret, seconds: the default and the longest.

@@ -16,9 +16,9 @@ from callboard.actors._websocket import open_websocket
 from callboard.actors.emulators._codec import Codec
 from callboard.actors.emulators._ear import MAX_TURN, Ear, Started, Stopped, VadSettings
 from callboard.actors.emulators._grok_conversation import Conversation, ConversationError, Item, ItemKind
-from callboard.actors.emulators._grok_ids import make_ids
 from callboard.actors.emulators._grok_usage import Meter
 from callboard.actors.emulators._grok_vault import Vault
+from callboard.actors.emulators._ids import make_ids
 from callboard.actors.emulators._speech import substitute
 from callboard.media import PCM16_24K, Encoding, encode
 from callboard.protocols import grok

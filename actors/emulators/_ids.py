@@ -1,4 +1,4 @@
-"""Ids as the service makes them, from one seedable source."""
+"""Ids as the emulated services make them, from one seedable source."""
 
 import random
 import uuid
