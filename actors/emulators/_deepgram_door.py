@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import cast
 
-import attrs
 import trio
 
 from callboard.actors._http import Request, Response, json_response
@@ -14,6 +13,7 @@ from callboard.protocols import deepgram
 
 from ._deepgram_options import DeepgramEmulatorOptions
 from ._ids import Ids
+from ._service import Entry
 
 # Longest lifetime of a granted token, seconds.
 MAX_GRANT = 3600
@@ -30,19 +30,11 @@ _MODELS = (
 )
 
 
-def models() -> Response:
+def models(_: Request) -> Response:
     """The language models there are."""
     return json_response(
         200, {"models": [{"id": id, "name": name, "provider": provider} for id, name, provider in _MODELS]}
     )
-
-
-@attrs.frozen
-class Entry:
-    """A client that may come in."""
-
-    subprotocol: str | None
-    """The one to select in the handshake."""
 
 
 class Door:

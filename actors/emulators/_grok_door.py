@@ -10,6 +10,7 @@ from callboard.actors._http import Request, Response, json_response
 
 from ._grok_options import GrokEmulatorOptions
 from ._grok_vault import SECRET_LIFETIME, SECRET_LIFETIME_MAX, SECRET_PREFIX, Vault
+from ._service import Entry
 
 SECRET_SUBPROTOCOL = "xai-client-secret."
 # The spelling of OpenAI's browser clients, which some clients of this service keep.
@@ -23,14 +24,6 @@ _WRONG_KEY = "Incorrect API key provided. You can obtain an API key from https:/
 def refusal(status: int, error: str, code: str = _BAD_REQUEST) -> Response:
     """A refusal with the service's body of two strings."""
     return json_response(status, {"code": code, "error": error})
-
-
-@attrs.frozen
-class Entry:
-    """A client that may come in."""
-
-    subprotocol: str | None
-    """The one to select in the handshake."""
 
 
 @attrs.frozen
