@@ -11,14 +11,8 @@ import attrs
 
 from callboard.protocols import deepgram as wire
 
-from ._agent_events import (
-    ClientEvent,
-    ConnectorData,
-    EventNames,
-    WebSocketErrorData,
-    WebSocketMediaInfo,
-    classes_of,
-)
+from ._agent_events import ClientEvent, ConnectorData, EventNames, WebSocketErrorData, WebSocketMediaInfo
+from ._agent_news import ProviderNews, by_payload, by_wire_type
 
 if TYPE_CHECKING:
     from ._deepgram_client import VoiceAgentClient
@@ -193,28 +187,19 @@ class VoiceAgentEvents:
         """Something went wrong, and the session goes on."""
 
 
-# Payloads whose class is not called as their event.
-_PAYLOADS = {"Error": wire.ErrorMessage, "Warning": wire.WarningMessage}
+BY_PAYLOAD = by_payload(
+    VoiceAgentEvents, wire, ServerMessage, renamed={"Error": "ErrorMessage", "Warning": "WarningMessage"}
+)
+"""By the class of the message."""
 
-
-def _by_wire_type() -> Mapping[str, type[ServerMessage[object]]]:
-    found: dict[str, type[ServerMessage[object]]] = {}
-    for kind in classes_of(VoiceAgentEvents):
-        payload: object = _PAYLOADS.get(kind.__name__) or getattr(wire, kind.__name__, None)
-        wire_type: object = getattr(payload, "type", None)
-        if isinstance(wire_type, str) and issubclass(kind, ServerMessage):
-            found[wire_type] = kind
-    return found
-
-
-BY_WIRE_TYPE = _by_wire_type()
+BY_WIRE_TYPE = by_wire_type(BY_PAYLOAD)
 """By the type on the wire."""
 
 NAMES = EventNames(Events, VoiceAgentEvents, prefix="Deepgram.", wire=BY_WIRE_TYPE)
 """By all names."""
 
 
-class DeepgramNews:
+class DeepgramNews(ProviderNews):
     """See `News`.
 
     Args:
@@ -223,36 +208,10 @@ class DeepgramNews:
     """
 
     def __init__(self, client: "VoiceAgentClient", publish: Callable[[ClientEvent], None]) -> None:
-        self._client = client
-        self._publish = publish
-
-    def connector(self, data: ConnectorData) -> None:
-        """See `News`."""
-        self._publish(VoiceAgentEvents.ConnectorInformation(client=self._client, data=data))
-
-    def web_socket_error(self, data: WebSocketErrorData) -> None:
-        """See `News`."""
-        self._publish(VoiceAgentEvents.WebSocketError(client=self._client, data=data))
+        super().__init__(client, publish, media=Events, messages=VoiceAgentEvents, kinds=BY_PAYLOAD)
+        self._agent = client
 
     def handshake_refused(self, status: int, headers: Mapping[str, str], body: str) -> None:
         """See `News`."""
         data = HTTPResponseData.of(status, headers, body)
-        self._publish(VoiceAgentEvents.HTTPResponse(client=self._client, data=data))
-
-    def media_started(self, encoding: str) -> None:
-        """See `News`."""
-        self._publish(Events.WebSocketMediaStarted(client=self._client, encoding=encoding))
-
-    def media_ended(self, info: WebSocketMediaInfo) -> None:
-        """See `News`."""
-        self._publish(Events.WebSocketMediaEnded(client=self._client, media_info=info))
-
-    def message(self, decoded: wire.Decoded) -> None:
-        """See `News`."""
-        event, raw = decoded.event, decoded.raw
-        if isinstance(event, wire.Unknown):
-            self._publish(VoiceAgentEvents.Unknown(client=self._client, data=event, raw=raw))
-        elif isinstance(event, wire.ServerMessage):
-            kind = BY_WIRE_TYPE.get(event.type)
-            if kind is not None:
-                self._publish(kind(client=self._client, data=event, raw=raw))
+        self._publish(VoiceAgentEvents.HTTPResponse(client=self._agent, data=data))

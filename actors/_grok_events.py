@@ -11,14 +11,8 @@ import attrs
 
 from callboard.protocols import grok as wire
 
-from ._agent_events import (
-    ClientEvent,
-    ConnectorData,
-    EventNames,
-    WebSocketErrorData,
-    WebSocketMediaInfo,
-    classes_of,
-)
+from ._agent_events import ClientEvent, ConnectorData, EventNames, WebSocketErrorData, WebSocketMediaInfo
+from ._agent_news import ProviderNews, by_payload, by_wire_type
 
 if TYPE_CHECKING:
     from ._grok_client import VoiceAgentAPIClient
@@ -201,25 +195,18 @@ class VoiceAgentAPIEvents:
         """An MCP server did not answer."""
 
 
-def _by_wire_type() -> dict[str, type[ServerMessage[object]]]:
-    found: dict[str, type[ServerMessage[object]]] = {}
-    for kind in classes_of(VoiceAgentAPIEvents):
-        payload: object = getattr(wire, "ErrorEvent" if kind.__name__ == "Error" else kind.__name__, None)
-        wire_type: object = getattr(payload, "type", None)
-        if isinstance(wire_type, str) and issubclass(kind, ServerMessage):
-            found[wire_type] = kind
-    return found
+BY_PAYLOAD = by_payload(VoiceAgentAPIEvents, wire, ServerMessage, renamed={"Error": "ErrorEvent"})
+"""By the class of the message."""
 
-
-BY_WIRE_TYPE = _by_wire_type()
+BY_WIRE_TYPE = by_wire_type(BY_PAYLOAD)
 """By the type on the wire."""
 
 NAMES = EventNames(Events, VoiceAgentAPIEvents, prefix="Grok.", wire=BY_WIRE_TYPE)
 """By all names."""
 
 
-class GrokNews:
-    """See `News`.
+class GrokNews(ProviderNews):
+    """See `News`. VoxEngine has no event for a refused handshake here.
 
     Args:
         client: Whose events they are.
@@ -227,34 +214,4 @@ class GrokNews:
     """
 
     def __init__(self, client: "VoiceAgentAPIClient", publish: Callable[[ClientEvent], None]) -> None:
-        self._client = client
-        self._publish = publish
-
-    def connector(self, data: ConnectorData) -> None:
-        """See `News`."""
-        self._publish(VoiceAgentAPIEvents.ConnectorInformation(client=self._client, data=data))
-
-    def web_socket_error(self, data: WebSocketErrorData) -> None:
-        """See `News`."""
-        self._publish(VoiceAgentAPIEvents.WebSocketError(client=self._client, data=data))
-
-    def handshake_refused(self, status: int, headers: Mapping[str, str], body: str) -> None:
-        """See `News`; VoxEngine has no event for it here."""
-
-    def media_started(self, encoding: str) -> None:
-        """See `News`."""
-        self._publish(Events.WebSocketMediaStarted(client=self._client, encoding=encoding))
-
-    def media_ended(self, info: WebSocketMediaInfo) -> None:
-        """See `News`."""
-        self._publish(Events.WebSocketMediaEnded(client=self._client, media_info=info))
-
-    def message(self, decoded: wire.Decoded) -> None:
-        """See `News`."""
-        event, raw = decoded.event, decoded.raw
-        if isinstance(event, wire.Unknown):
-            self._publish(VoiceAgentAPIEvents.Unknown(client=self._client, data=event, raw=raw))
-        elif isinstance(event, wire.ServerEvent):
-            kind = BY_WIRE_TYPE.get(event.type)
-            if kind is not None:
-                self._publish(kind(client=self._client, data=event, raw=raw))
+        super().__init__(client, publish, media=Events, messages=VoiceAgentAPIEvents, kinds=BY_PAYLOAD)

@@ -9,7 +9,7 @@ import functools
 import json
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NoReturn, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +18,7 @@ import h11
 import trio
 from trio_websocket import WebSocketRequest, wrap_server_stream
 
+from ._message_stream import Handshake, MessageProposal, MessageStream
 from ._network import Network, WrappedStream, bound_port
 from ._nursery import open_plain_nursery
 from ._websocket import MAX_MESSAGE, QUEUE, RECEIVE_OCTETS, WebSocket
@@ -83,7 +84,9 @@ def json_response(status: int, value: object) -> Response:
 class Upgrade:
     """A WebSocket handshake that waits for a verdict; use `accept` or `reject` once."""
 
-    def __init__(self, request: Request, proposal: WebSocketRequest, stream: trio.abc.Stream) -> None:
+    def __init__(
+        self, request: Request, proposal: WebSocketRequest | MessageProposal, stream: trio.abc.Stream
+    ) -> None:
         self.request = request
         self.subprotocols: tuple[str, ...] = tuple(proposal.proposed_subprotocols)
         self._proposal = proposal
@@ -170,6 +173,9 @@ async def serve_http(
             await trio.aclose_forcefully(stream)
 
     async def _handle(stream: trio.abc.Stream) -> None:
+        if isinstance(stream, MessageStream):
+            await _serve_messages(stream)
+            return
         head: _Head | Response | None = None
         with trio.move_on_after(handshake_timeout):
             head = await _read_request(stream, max_body)
@@ -181,6 +187,21 @@ async def serve_http(
             await _upgrade(_Replay(stream, head.octets), head.request)
         else:
             await _answer(stream, await on_request(head.request), head_only=head.request.method == "HEAD")
+
+    async def _serve_messages(stream: MessageStream) -> None:
+        handshake: Handshake | None = None
+        with trio.move_on_after(handshake_timeout):
+            handshake = await stream.next_handshake()
+        if handshake is not None:
+            request = _request(handshake.resource, "GET", handshake.headers, b"", stream)
+            await _run(Upgrade(request, MessageProposal(stream, handshake), stream))
+
+    async def _run(upgrade: Upgrade) -> None:
+        try:
+            await on_upgrade(upgrade)
+        finally:
+            if upgrade.socket is not None:
+                await upgrade.socket.finish()  # noqa: ASYNC102  (shields itself)
 
     async def _upgrade(stream: trio.abc.Stream, request: Request) -> None:
         async with open_plain_nursery() as nursery:
@@ -194,12 +215,7 @@ async def serve_http(
                     receive_buffer_size=RECEIVE_OCTETS,
                 )
             if proposal is not None:
-                upgrade = Upgrade(request, proposal, stream)
-                try:
-                    await on_upgrade(upgrade)
-                finally:
-                    if upgrade.socket is not None:
-                        await upgrade.socket.finish()  # noqa: ASYNC102  (shields itself)
+                await _run(Upgrade(request, proposal, stream))
             nursery.cancel_scope.cancel(reason="the WebSocket's handler returned")
 
     async with trio.open_nursery() as nursery:
@@ -245,13 +261,13 @@ async def _read_request(stream: trio.abc.Stream, max_body: int) -> _Head | Respo
         elif isinstance(event, h11.Request):
             head = event
             if _wants_websocket(event):
-                return _Head(_request(event, b"", stream), bytes(octets), upgrade=True)
+                return _Head(_request_of(event, b"", stream), bytes(octets), upgrade=True)
         elif isinstance(event, h11.Data):
             body += event.data
             if len(body) > max_body:
                 return Response(status=413, body=b"request body too large\n", content_type="text/plain")
         elif isinstance(event, h11.EndOfMessage) and head is not None:
-            return _Head(_request(head, bytes(body), stream), b"", upgrade=False)
+            return _Head(_request_of(head, bytes(body), stream), b"", upgrade=False)
         else:
             return None
 
@@ -262,16 +278,26 @@ def _wants_websocket(event: h11.Request) -> bool:
     )
 
 
-def _request(event: h11.Request, body: bytes, stream: trio.abc.Stream) -> Request:
-    target = urlsplit(event.target.decode("latin-1"))
+def _request(
+    resource: str,
+    method: str,
+    headers: Iterable[tuple[bytes, bytes]],
+    body: bytes,
+    stream: trio.abc.Stream,
+) -> Request:
+    target = urlsplit(resource)
     return Request(
-        method=event.method.decode("ascii"),
+        method=method,
         path=target.path or "/",
         query=dict(parse_qsl(target.query, keep_blank_values=True)),
-        headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers),
+        headers=tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers),
         body=body,
         peer=_peer(stream),
     )
+
+
+def _request_of(event: h11.Request, body: bytes, stream: trio.abc.Stream) -> Request:
+    return _request(event.target.decode("latin-1"), event.method.decode("ascii"), event.headers, body, stream)
 
 
 def _peer(stream: trio.abc.Stream) -> str:

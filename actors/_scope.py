@@ -1,7 +1,9 @@
 """What owns clients, bridges and tools: a call, or a whole system where there is no call."""
 
+import weakref
 from typing import TYPE_CHECKING
 
+import attrs
 import trio
 
 from callboard.media import PCM16_24K, AudioFormat
@@ -12,6 +14,9 @@ from ._supervisor import supervisor_child
 from ._transcript import Transcript
 
 if TYPE_CHECKING:
+    from callboard.media import AudioFrame
+
+    from ._channel import Channel
     from ._ports import Edge
     from ._ref import ActorRef, SupervisorRef
     from ._system import System
@@ -46,6 +51,23 @@ TOOLS = supervisor_child(
 SCOPE_CHILDREN = (UNITS, PROVIDERS, BRIDGES, TOOLS)
 
 
+@attrs.frozen(kw_only=True)
+class EdgeCounters:
+    """What the edges of a scope have counted together, in frames."""
+
+    dropped: int = 0
+    """Lost because a bridge did not keep up."""
+    high_water: int = 0
+    """The most that ever waited for one bridge."""
+
+    def plus(self, frames: "Channel[AudioFrame]") -> "EdgeCounters":
+        """With those of one more edge."""
+        counted = frames.statistics()
+        return EdgeCounters(
+            dropped=self.dropped + counted.dropped, high_water=max(self.high_water, counted.high_water)
+        )
+
+
 class Scope:
     """The owner of clients; `Call` has one, `system_scope` makes one for a system."""
 
@@ -63,6 +85,9 @@ class Scope:
         """What a client should ask its provider for, so that audio passes unconverted."""
         self.transcript = transcript
         self._edges = 0
+        # The queue outlives its edge here until it has been counted; the edge must not, it holds its source.
+        self._open: list[tuple[weakref.ref[Edge], Channel[AudioFrame]]] = []
+        self._closed = EdgeCounters()
 
     def _supervisor(self, name: str) -> "SupervisorRef":
         path = f"{self.path}/{name}" if self.path else name
@@ -91,9 +116,30 @@ class Scope:
         """The supervisor of tool calls."""
         return self._supervisor("tools")
 
+    def edge_counters(self) -> EdgeCounters:
+        """What all edges of this scope have counted until now."""
+        self._count_closed()
+        counters = self._closed
+        for _, frames in self._open:
+            counters = counters.plus(frames)
+        return counters
+
+    def _count_closed(self) -> None:
+        """Keep the sums of closed edges and nothing else of them."""
+        still: list[tuple[weakref.ref[Edge], Channel[AudioFrame]]] = []
+        for ref, frames in self._open:
+            edge = ref()
+            if edge is not None and edge.open:
+                still.append((ref, frames))
+            else:
+                self._closed = self._closed.plus(frames)
+        self._open = still
+
     def start_bridge(self, edge: "Edge") -> "ActorRef[object]":
         """Start the actor of an edge; used by `MediaUnit.send_media_to`."""
         bridges = self.bridges
+        self._count_closed()
+        self._open.append((weakref.ref(edge), edge.frames))
         self._edges += 1
         # Several scopes may stand for one system, each with a count of its own.
         while self.system.lookup(f"{bridges.path}/{edge.name}-{self._edges}") is not None:

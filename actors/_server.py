@@ -9,6 +9,7 @@ import trio
 
 from ._context import Context
 from ._http import Bound, Request, Response, Upgrade, json_response, serve_http
+from ._metrics import render_metrics
 from ._spec import ChildSpec, Restart
 from ._switchboard import MAX_CALLS, Refused, Route, Switchboard
 from ._system import System
@@ -148,24 +149,10 @@ class CallServer:
                 return json_response(200 if ready else 503, {"ready": ready, "calls": counted.active})
             case "/metrics":
                 return Response(
-                    body=_metrics(self.switchboard).encode(), content_type="text/plain; version=0.0.4"
+                    body=render_metrics(self.switchboard).encode(), content_type="text/plain; version=0.0.4"
                 )
             case _:
                 return json_response(404, {"error": "not found"})
-
-
-def _metrics(switchboard: Switchboard) -> str:
-    counted, pacer = switchboard.statistics(), switchboard.pacer.statistics()
-    rows = (
-        ("callboard_calls_active", "gauge", counted.active),
-        ("callboard_calls_taken_total", "counter", counted.taken),
-        ("callboard_calls_refused_total", "counter", counted.refused),
-        ("callboard_calls_most_at_once", "gauge", counted.most_at_once),
-        ("callboard_pacer_ticks_total", "counter", pacer.ticks),
-        ("callboard_pacer_late_ticks_total", "counter", pacer.late),
-        ("callboard_pacer_worst_lateness_seconds", "gauge", pacer.worst),
-    )
-    return "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, kind, value in rows)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from ._call import Call, Scenario
 from ._call_end import CallEnd, EndReason
 from ._exit import Exit, ExitKind
 from ._leg import Leg, LegInfo
+from ._metrics import MediaCounters, media_counters
 from ._pacer import Pacer
 from ._ref import SupervisorRef
 from ._spec import ChildSpec, Restart, RestartIntensity, Strategy
@@ -80,6 +81,7 @@ class Switchboard:
         self._numbers = itertools.count(1)
         self._draining = False
         self._taken = self._refused = self._most = 0
+        self._media = MediaCounters()
         self._idle = trio.Event()
         self._idle.set()
 
@@ -121,6 +123,13 @@ class Switchboard:
         return SwitchboardStatistics(
             active=len(self._calls), taken=self._taken, refused=self._refused, most_at_once=self._most
         )
+
+    def media(self) -> MediaCounters:
+        """What happened to the audio of all calls since the start, those that live now included."""
+        counters = attrs.evolve(self._media)
+        for call in self._calls.values():
+            counters.add(media_counters(call))
+        return counters
 
     def admit(self) -> None:
         """Check whether a call would be taken now; before a carrier's socket is accepted.
@@ -171,6 +180,7 @@ class Switchboard:
                 raise
         finally:
             del self._calls[name]
+            self._media.add(media_counters(call))
             end = call.finish(*_reason(exit, cause))
             _log.info("%s: %s", name, end)
             if not self._calls:

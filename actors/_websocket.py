@@ -22,6 +22,7 @@ import trio
 import trio_websocket
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
+from ._message_stream import Handshake, MessageConnection, MessageStream
 from ._network import Network, WrappedStream
 from ._nursery import open_plain_nursery
 
@@ -124,7 +125,9 @@ class WebSocketStatistics:
 class WebSocket:
     """An open WebSocket, client or server side. Made by `open_websocket` and `serve_http` only."""
 
-    def __init__(self, connection: WebSocketConnection, stream: trio.abc.Stream, *, name: str) -> None:
+    def __init__(
+        self, connection: WebSocketConnection | MessageConnection, stream: trio.abc.Stream, *, name: str
+    ) -> None:
         self._connection = connection
         self._stream = stream
         self.id = name
@@ -273,7 +276,7 @@ async def open_websocket(
             try:
                 with trio.fail_after(timeout):
                     stream = await network.connect(parts.hostname, port, ssl_context=context)
-                    connection = await _upgrade(
+                    connection = await _shake_hands(
                         nursery,
                         stream,
                         parts.netloc.rpartition("@")[2],
@@ -314,6 +317,37 @@ class _Watched(WrappedStream):
         if not data:
             self.ended.set()
         return data
+
+
+async def _shake_hands(
+    nursery: trio.Nursery,
+    stream: trio.abc.Stream,
+    host: str,
+    resource: str,
+    *,
+    subprotocols: Sequence[str],
+    headers: list[tuple[bytes, bytes]],
+    queue: int,
+    max_message: int,
+) -> WebSocketConnection | MessageConnection | None:
+    """Shake hands; None where the peer ended the stream instead of answering."""
+    if isinstance(stream, MessageStream):
+        handshake = Handshake(resource=resource, headers=tuple(headers), subprotocols=tuple(subprotocols))
+        try:
+            return await stream.upgrade(handshake)
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+    return await _upgrade(
+        nursery,
+        stream,
+        host,
+        resource,
+        subprotocols=subprotocols,
+        headers=headers,
+        queue=queue,
+        max_message=max_message,
+    )
 
 
 async def _upgrade(

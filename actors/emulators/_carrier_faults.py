@@ -9,6 +9,7 @@ from typing import TypeAlias
 import attrs
 import trio
 
+from .._message_stream import MessageStream
 from .._network import Network, WrappedStream
 
 MarkPlan: TypeAlias = Callable[[int, str], Sequence[float]]
@@ -70,14 +71,15 @@ class FaultyNetwork:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._stream: GatedStream | None = None
+        self._stream: GatedStream | MessageStream | None = None
 
     async def connect(
         self, host: str, port: int, *, ssl_context: ssl.SSLContext | None = None
     ) -> trio.abc.Stream:
         """See `Network.connect`."""
         stream = await self._network.connect(host, port, ssl_context=ssl_context)
-        self._stream = GatedStream(stream)
+        # One that carries messages has a gate of its own.
+        self._stream = stream if isinstance(stream, MessageStream) else GatedStream(stream)
         return self._stream
 
     async def listen(

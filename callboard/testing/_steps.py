@@ -1,0 +1,163 @@
+"""Counts the steps of every actor, and kills one right after its n-th.
+
+A step of an actor is one run of one of its tasks from a checkpoint to the next: of the task of its body, of the tasks in
+the nurseries of that body at whatever depth, and of the supervisor of the children that it spawned. Those children are
+actors themselves, with steps of their own. So after each step an actor stands at checkpoints only, and a kill after each
+of its steps is a kill at every moment at which it can end.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self, cast
+
+import attrs
+import trio
+
+from callboard.actors._cell import Cell
+from callboard.actors._supervisor import Family
+from callboard.actors._tree import ActorState
+
+if TYPE_CHECKING:
+    from callboard.actors import System
+
+# The two kinds of tasks that the runtime makes for an actor; every other task of an actor is below one of them.
+_LIFE = Cell._live.__code__
+_FAMILY = Family.run.__code__
+
+
+@attrs.frozen
+class StepKill:
+    """An actor that was killed by `ActorSteps`."""
+
+    path: str
+    step: int
+    """After which step of the actor, from 1."""
+    time: float
+    """On trio's clock, float seconds."""
+
+    def __str__(self) -> str:
+        return f"{self.path} killed after its step {self.step}, at {self.time:.3f} s"
+
+
+def actor_of(task: trio.lowlevel.Task) -> Cell | None:
+    """What the runtime knows about the actor that a task belongs to.
+
+    None for a task of no actor, and for that of a life which is over.
+    """
+    above: trio.lowlevel.Task | None = task
+    while above is not None:
+        code = getattr(above.coro, "cr_code", None)
+        if code is _LIFE or code is _FAMILY:
+            frame = above.coro.cr_frame
+            if frame is None:
+                return None
+            owner: object = frame.f_locals["self"]
+            return owner if isinstance(owner, Cell) else cast(Family, owner).cell
+        # A task that is being started in a nursery belongs to it already.
+        nursery = above.eventual_parent_nursery or above.parent_nursery
+        above = None if nursery is None else nursery.parent_task
+    return None
+
+
+class ActorSteps(trio.abc.Instrument):
+    """Counts the steps of actors by their paths, and kills those it is asked to.
+
+    Steps go on counting through restarts. A step after which the actor has ended, or waits for its restart, is not
+    counted: there is nothing left to kill.
+
+    Args:
+        system: Only the actors of this system; those of every system in the run if None.
+        on_kill: Called with each kill, just before it.
+    """
+
+    def __init__(
+        self, system: "System | None" = None, *, on_kill: Callable[[StepKill], None] | None = None
+    ) -> None:
+        self.fired: list[StepKill] = []
+        """The actors killed so far, in order."""
+        self._system = system
+        self._on_kill = on_kill
+        self._counts: dict[str, int] = {}
+        self._kills: dict[str, set[int]] = {}
+        # None for the tasks of no actor, and of actors that are not ours.
+        self._actors: dict[trio.lowlevel.Task, Cell | None] = {}
+        self._exited: trio.lowlevel.Task | None = None
+        self._error: Exception | None = None
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many steps each actor has made, by path, in the order of their first steps."""
+        return self._counts
+
+    @property
+    def pending(self) -> tuple[tuple[str, int], ...]:
+        """The kills that were asked for and did not happen: path and step."""
+        return tuple((path, step) for path, steps in self._kills.items() for step in sorted(steps))
+
+    def kill_at(self, path: str, step: int) -> None:
+        """Kill an actor right after its `step`-th step, before anything else runs.
+
+        Args:
+            path: Of the actor, which need not exist yet.
+            step: From 1. One that is past never comes.
+
+        Raises:
+            ValueError: The step is not positive.
+        """
+        if step < 1:
+            raise ValueError(f"steps are counted from 1, not {step!r}")
+        self._kills.setdefault(path, set()).add(step)
+
+    @contextmanager
+    def installed(self) -> Generator[Self]:
+        """Count for the time of the body, inside a run.
+
+        Raises:
+            Exception: What `on_kill` raised.
+        """
+        trio.lowlevel.add_instrument(self)
+        try:
+            yield self
+        finally:
+            trio.lowlevel.remove_instrument(self)
+            self._actors.clear()
+        if self._error is not None:
+            raise self._error
+
+    # What trio calls
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Count a step, and kill if it is the one."""
+        try:
+            cell = self._actors[task]
+        except KeyError:
+            cell = self._actors[task] = self._ours(actor_of(task))
+        if task is self._exited:
+            self._exited = None
+            del self._actors[task]
+        if cell is None or not cell.alive or cell.state is ActorState.WAITING:
+            return
+        path = cell.path
+        step = self._counts[path] = self._counts.get(path, 0) + 1
+        if path in self._kills and step in self._kills[path]:
+            try:
+                self._kill(cell, step)
+            except Exception as error:  # noqa: BLE001  # trio would log it and go on without us
+                self._error = error
+
+    def task_exited(self, task: trio.lowlevel.Task) -> None:
+        """Note whose last step this is. It is counted all the same, for it ends after this."""
+        self._exited = task
+
+    def _kill(self, cell: Cell, step: int) -> None:
+        self._kills[cell.path].remove(step)
+        if not self._kills[cell.path]:
+            del self._kills[cell.path]
+        kill = StepKill(cell.path, step, trio.current_time())
+        self.fired.append(kill)
+        if self._on_kill is not None:
+            self._on_kill(kill)
+        cell.kill(f"killed after its step {step}")
+
+    def _ours(self, cell: Cell | None) -> Cell | None:
+        return cell if cell is not None and self._system in (None, cell.system) else None
