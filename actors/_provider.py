@@ -321,6 +321,9 @@ class ProviderConnection(Generic[Out, In]):
                 web_socket_id="",
                 will_reconnect=will_reconnect,
                 status=None if error is None else error.status,
+                headers={}
+                if error is None
+                else {name: self._redactor.text(value) for name, value in error.headers.items()},
                 body=""
                 if error is None
                 else self._redactor.text(error.body[:BODY_CLIP].decode(errors="replace")),

@@ -12,7 +12,7 @@ import enum
 import logging
 import math
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 from urllib.parse import urlsplit
@@ -63,16 +63,24 @@ class DialFailed(Exception):
     Attributes:
         kind: What went wrong.
         status: The HTTP status of a rejected upgrade, else None.
+        headers: Of a rejected upgrade, with names in lower case; they may hold cookies and the like.
         body: The body of a rejected upgrade, at most 2 kB of it.
         permanent: True where trying again cannot help (a 4xx other than 408, 425, 429; a bad certificate).
     """
 
     def __init__(
-        self, message: str, *, kind: DialFailure, status: int | None = None, body: bytes = b""
+        self,
+        message: str,
+        *,
+        kind: DialFailure,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.status = status
+        self.headers: Mapping[str, str] = headers or {}
         self.body = body[:2048]
         self.permanent = kind is DialFailure.TLS or (
             status is not None and status in HTTP_CLIENT_ERROR and status not in HTTP_TRANSIENT
@@ -429,5 +437,8 @@ def _rejected(target: str, rejection: trio_websocket.ConnectionRejected) -> Dial
         f"{target} rejected the upgrade with HTTP {rejection.status_code}" + (f": {text}" if text else ""),
         kind=DialFailure.REJECTED,
         status=rejection.status_code,
+        headers={
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in rejection.headers or ()
+        },
         body=body,
     )
