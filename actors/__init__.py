@@ -71,7 +71,6 @@ from ._ports import (
     InputBusy as InputBusy,
     InputPolicy as InputPolicy,
     MediaUnit as MediaUnit,
-    next_generation as next_generation,
     send_media_between as send_media_between,
     stop_media_between as stop_media_between,
 )

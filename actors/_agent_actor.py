@@ -179,6 +179,8 @@ class AgentActor:
             core.tell_failure(failure)
         core.finish(failure)
         core.client.close_edges()
+        core.client.scope.audio_in_dropped += core.outbox.statistics().audio_dropped
+        core.client.scope.listener_events_lost += core.client.listeners.lost
         if self._report:
             _log.info("%s: %s", core.client.id(), self.statistics())
         if core.trace is not None:

@@ -116,8 +116,8 @@ class AgentCore:
             driver.bind(self)
 
     def new_id(self, kind: str) -> str:
-        """An id for a message or an item of ours, the same in every run of one seed."""
-        return f"{kind}-{self.client.scope.system.rng.getrandbits(64):016x}"
+        """An id for a message or an item of ours."""
+        return self.client.scope.new_id(kind)
 
     # Sending
 

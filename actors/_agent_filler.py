@@ -7,7 +7,6 @@ import trio
 from callboard.media import AudioFormat, AudioFrame, Resampler, Samples, encode
 
 from ._context import Context
-from ._ports import next_generation
 
 if TYPE_CHECKING:
     from ._agent_core import AgentCore
@@ -59,7 +58,7 @@ class Filler:
 
     async def _play(self, core: "AgentCore") -> None:
         # Both now: an answer of the next session may begin before this task runs again, and is not to be flushed.
-        generation, end = next_generation(), next_generation()
+        generation, end = core.client.next_generation(), core.client.next_generation()
         audio_format = core.output_format
         payload = self._sound(audio_format)
         step = audio_format.n_octets(round(STEP * audio_format.rate_hz))

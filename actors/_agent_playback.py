@@ -17,7 +17,6 @@ from ._agent_media import MediaStretch
 from ._agent_statistics import Counters
 from ._agent_turns import NEGLIGIBLE, AgentTurns, ResponseState
 from ._context import Context
-from ._ports import next_generation
 from ._transcript import Transcript
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class AgentPlayback:
         self._side = side
         self._counters = counters
         self._timer = trio.Event()
-        self.turns = AgentTurns()
+        self.turns = AgentTurns(unit.next_generation)
         self.media = MediaStretch()
         self.lines = AgentLines(transcript)
         self.changed = trio.lowlevel.ParkingLot()
@@ -128,7 +127,7 @@ class AgentPlayback:
         """Barge-in, in one piece; see `VoiceAgent.interrupt`."""
         now = trio.current_time()
         # First of all what the caller notices: silence.
-        self._unit.flush_output(next_generation())
+        self._unit.flush_output(self._unit.next_generation())
         self.media.cut(now)
         active = self.turns.active
         states = list(self.turns.playing)
@@ -155,7 +154,7 @@ class AgentPlayback:
     def clear_media_buffer(self) -> None:
         """Drop received audio that was not played; the response goes on."""
         now = trio.current_time()
-        generation = next_generation()
+        generation = self._unit.next_generation()
         self._unit.flush_output(generation)
         self.media.cut(now)
         self.turns.flush(generation, now)

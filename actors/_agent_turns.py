@@ -5,12 +5,11 @@ reads a clock; times come in as arguments, float seconds of trio's clock.
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 import attrs
 
 from callboard.media import AudioFormat, AudioFrame, Encoding
-
-from ._ports import next_generation
 
 # Responses remembered after their end, so that late messages are told from those of the next one.
 REMEMBERED = 64
@@ -75,9 +74,14 @@ class ResponseState:
 
 
 class AgentTurns:
-    """All responses of one client that still matter."""
+    """All responses of one client that still matter.
 
-    def __init__(self) -> None:
+    Args:
+        next_generation: Numbers what is played.
+    """
+
+    def __init__(self, next_generation: Callable[[], int]) -> None:
+        self._next_generation = next_generation
         self._by_id: OrderedDict[str, ResponseState] = OrderedDict()
         self.current: ResponseState | None = None
         """The newest response."""
@@ -119,7 +123,7 @@ class AgentTurns:
         state = ResponseState(
             id=response_id,
             audio_format=audio_format,
-            generation=next_generation(),
+            generation=self._next_generation(),
             interruptible=interruptible,
             session=session,
             line=line,

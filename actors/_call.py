@@ -14,7 +14,7 @@ from ._call_events import CallEvent, Connected, Disconnected, MediaDisplaced, To
 from ._leg import Leg
 from ._listeners import EventHub, EventStream
 from ._player import Player
-from ._ports import Edge, Heard, MediaUnit, next_generation, send_media_between, stop_media_between
+from ._ports import Edge, Heard, MediaUnit, send_media_between, stop_media_between
 from ._recorder import CallRecorder
 from ._scope import SCOPE_CHILDREN, Scope
 from ._spec import ActorFn, AutoShutdown, ChildSpec, Restart, Strategy
@@ -163,7 +163,7 @@ class Call(MediaUnit):
             if callable(interrupt):
                 interrupt()
             else:
-                edge.source.flush_output(next_generation())
+                edge.source.flush_output(self.next_generation())
 
     # The leg's reports
 
@@ -254,7 +254,7 @@ class Call(MediaUnit):
         except trio.Cancelled:
             ref.kill("the prompt was cancelled")
             if edge.open:
-                self.leg.playout.flush(next_generation())
+                self.leg.playout.flush(self.next_generation())
             raise
         finally:
             edge.close()

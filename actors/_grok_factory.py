@@ -45,7 +45,9 @@ class Provider:
             adapter: GrokAdapter = DialectGrokAdapter(key=self.xai_api_key, url=url, model=self.model)
         else:
             adapter = GrokAdapter(key=self.xai_api_key, url=resolve_url(self.base_url), model=self.model)
-        driver = GrokDriver(adapter, GrokSession(scope.preferred_format), voice=self.voice)
+        driver = GrokDriver(
+            adapter, GrokSession(scope.preferred_format, lambda: scope.new_id("update")), voice=self.voice
+        )
         driver.resumes = self.resumption
         return driver
 

@@ -1,7 +1,6 @@
 """The configuration of a Grok session on our side: what was asked for, what was accepted, which formats follow."""
 
 import copy
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -98,9 +97,7 @@ class GrokSession:
         new_id: Makes ids for `session.update` messages that have none; their answers are told by it.
     """
 
-    def __init__(
-        self, preferred: AudioFormat, new_id: Callable[[], str] = lambda: f"cb-{uuid.uuid4()}"
-    ) -> None:
+    def __init__(self, preferred: AudioFormat, new_id: Callable[[], str]) -> None:
         self._preferred = preferred
         self._new_id = new_id
         self._accepted: Json = {}

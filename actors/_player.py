@@ -7,7 +7,7 @@ import trio
 
 from callboard.media import AudioFormat, AudioFrame, Encoding, Samples, encode
 
-from ._ports import MediaUnit, next_generation
+from ._ports import MediaUnit
 
 if TYPE_CHECKING:
     from ._context import Context
@@ -32,7 +32,7 @@ class Player(MediaUnit):
         super().__init__(name, scope)
         self._format = AudioFormat(Encoding.PCM16, rate_hz)
         self._samples = np.ascontiguousarray(samples, dtype=np.int16)
-        self.generation = next_generation()
+        self.generation = self.next_generation()
         self.handed_on = trio.Event()
         """Set when the last sample was handed on; the far side still has to play it."""
 

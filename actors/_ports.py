@@ -6,7 +6,6 @@ the displaced one is told, and every queue is bounded and counted.
 """
 
 import enum
-import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -24,13 +23,6 @@ if TYPE_CHECKING:
 # Frames one edge may hold for its bridge: 5 s of 20 ms frames, or a burst of a provider that sends a long
 # answer at once. The bridge only converts, so this fills only when the process is stalled.
 EDGE_CAPACITY = 256
-
-_generations = itertools.count(1)
-
-
-def next_generation() -> int:
-    """A number that no earlier response of this process has: later responses compare greater."""
-    return next(_generations)
 
 
 class InputPolicy(enum.Enum):
@@ -231,6 +223,10 @@ class MediaUnit:
     def accept(self, edge: Edge, frame: AudioFrame) -> None:
         """Take a frame in `input_format`; called by the bridge, in order, never concurrently."""
         raise NotImplementedError(f"{type(self).__name__} takes no audio")
+
+    def next_generation(self) -> int:
+        """A number that nothing in this system has had: audio that is made later compares greater."""
+        return self.scope.system.next_generation()
 
     def flush_output(self, generation: int) -> None:
         """Drop everything of an older generation that is on its way out of this unit, up to the far side."""

@@ -84,10 +84,18 @@ class Scope:
         self.preferred_format = preferred_format
         """What a client should ask its provider for, so that audio passes unconverted."""
         self.transcript = transcript
+        self.audio_in_dropped = 0.0
+        """Audio that clients, ended by now, could not send to their providers in time, float seconds."""
+        self.listener_events_lost = 0
+        """Events that did not fit into the queues of clients' listeners; clients that have ended."""
         self._edges = 0
         # The queue outlives its edge here until it has been counted; the edge must not, it holds its source.
         self._open: list[tuple[weakref.ref[Edge], Channel[AudioFrame]]] = []
         self._closed = EdgeCounters()
+
+    def new_id(self, kind: str) -> str:
+        """An id for something of ours, the same in every run of one seed."""
+        return f"{kind}-{self.system.rng.getrandbits(64):016x}"
 
     def _supervisor(self, name: str) -> "SupervisorRef":
         path = f"{self.path}/{name}" if self.path else name

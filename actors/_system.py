@@ -1,5 +1,6 @@
 """A system: the root supervisor, the registry of paths, and the view on all of it."""
 
+import itertools
 import math
 import random
 from collections.abc import AsyncGenerator, Generator
@@ -39,6 +40,7 @@ class System:
         """Every actor that has not ended for good, by its path. For reading."""
         self.watched = False
         self._watches: list[Watch] = []
+        self._generations = itertools.count(1)
         self._nursery: trio.Nursery | None = None
         self._body = trio.CancelScope()
         self._root: Cell
@@ -89,6 +91,10 @@ class System:
             watch.close()
             self._watches.remove(watch)
             self.watched = bool(self._watches)
+
+    def next_generation(self) -> int:
+        """A number that nothing in this system has had; see `MediaUnit.next_generation`."""
+        return next(self._generations)
 
     # For the runtime
 

@@ -12,7 +12,6 @@ from callboard.actors import _recorder
 from callboard.actors._call import Call, NotSupportedByLeg
 from callboard.actors._call_end import CallEnd, EndReason, Party
 from callboard.actors._call_events import CallEvent, Connected, Disconnected, MediaDisplaced, ToneReceived
-from callboard.actors._ports import next_generation
 from callboard.actors._switchboard import Refused, Route
 from callboard.media import ULAW_8K, AudioFrame, WavError, read_wav, ulaw_decode, write_wav
 
@@ -108,7 +107,7 @@ async def test_hangup_after_playout_lets_the_other_party_hear_all(autojump_clock
         unit = Unit("u", call.scope)
         unit.send_media_to(call)
         unit.emit(
-            AudioFrame(payload=b"\x10" * 16000, format=ULAW_8K, position=0, generation=next_generation())
+            AudioFrame(payload=b"\x10" * 16000, format=ULAW_8K, position=0, generation=unit.next_generation())
         )
         await wait_all_tasks_blocked()
         await call.hangup(after_playout=True)
@@ -168,12 +167,12 @@ async def test_newest_source_takes_the_ear_and_the_loser_is_told(autojump_clock:
         first, second = Unit("a", call.scope), Unit("b", call.scope)
         edge = first.send_media_to(call)
         first.emit(
-            AudioFrame(payload=b"\x01" * 8000, format=ULAW_8K, position=0, generation=next_generation())
+            AudioFrame(payload=b"\x01" * 8000, format=ULAW_8K, position=0, generation=first.next_generation())
         )
         await trio.sleep(0.1)
         second.send_media_to(call)
         second.emit(
-            AudioFrame(payload=b"\x02" * 800, format=ULAW_8K, position=0, generation=next_generation())
+            AudioFrame(payload=b"\x02" * 800, format=ULAW_8K, position=0, generation=second.next_generation())
         )
         await trio.sleep(1)
         event = await displaced.receive()
@@ -191,7 +190,7 @@ async def test_interrupt_lets_no_older_frame_through_at_any_moment(autojump_cloc
         source = Unit("a", call.scope)
         source.send_media_to(call)
         for step in range(25):
-            old = next_generation()
+            old = source.next_generation()
             for number in range(10):
                 source.emit(
                     AudioFrame(payload=b"\x01" * 800, format=ULAW_8K, position=number * 800, generation=old)
@@ -218,7 +217,7 @@ async def test_recording_is_as_long_as_the_call_to_the_sample_with_both_sides_in
         unit.send_media_to(call)
         await trio.sleep(1.0)
         unit.emit(
-            AudioFrame(payload=b"\x20" * 16000, format=ULAW_8K, position=0, generation=next_generation())
+            AudioFrame(payload=b"\x20" * 16000, format=ULAW_8K, position=0, generation=unit.next_generation())
         )
         await trio.sleep(0.5)
         call.interrupt()

@@ -14,7 +14,6 @@ from callboard.actors._ports import (
     InputBusy,
     InputPolicy,
     MediaUnit,
-    next_generation,
     send_media_between,
     stop_media_between,
 )
@@ -179,9 +178,9 @@ async def test_stale_generation_is_dropped_between_queue_and_sink(autojump_clock
     async with open_scope() as (_, scope):
         source, sink = Unit("a", scope), Unit("b", scope)
         edge = source.send_media_to(sink)
-        old = next_generation()
+        old = source.next_generation()
         source.say(1, old)
-        new = next_generation()
+        new = source.next_generation()
         source.flush_output(new)
         source.say(2, old)
         source.say(3, new)

@@ -13,7 +13,6 @@ from trio.testing import MockClock
 from callboard.actors._call import Call, Scenario
 from callboard.actors._call_end import EndReason
 from callboard.actors._call_events import ToneReceived
-from callboard.actors._ports import next_generation
 from callboard.actors._server import CallServer, ServerOptions, open_server
 from callboard.actors._switchboard import Route
 from callboard.actors._system import open_system
@@ -81,7 +80,7 @@ async def echo(call: Call) -> None:
     unit = Unit("echo", call.scope)
     call.send_media_to(unit)
     unit.send_media_to(call)
-    generation = next_generation()
+    generation = unit.next_generation()
     unit.accept = lambda edge, frame: unit.emit(attrs.evolve(frame, generation=generation))  # type: ignore[method-assign]
     await call.answer()
     await trio.sleep_forever()
@@ -333,7 +332,9 @@ async def test_carrier_that_does_not_read_costs_bounded_memory_and_its_own_call_
         unit.send_media_to(call)
         for _ in range(60):
             unit.emit(
-                AudioFrame(payload=b"\x10" * 8000, format=ULAW_8K, position=0, generation=next_generation())
+                AudioFrame(
+                    payload=b"\x10" * 8000, format=ULAW_8K, position=0, generation=unit.next_generation()
+                )
             )
             await trio.sleep(1)
 
