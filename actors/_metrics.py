@@ -29,6 +29,10 @@ class MediaCounters:
     """Frames dropped between two media units because the bridge did not keep up."""
     edge_high_water: int = 0
     """The most frames that ever waited for one bridge."""
+    provider_dropped_duration: float = 0.0
+    """Audio for providers that could not be sent in time, float seconds; of clients that have ended."""
+    events_lost: int = 0
+    """Events that did not fit into the queues of clients' listeners; of clients that have ended."""
     leg_dropped: int = 0
     """Media messages dropped because the carrier did not read."""
     leg_missing: int = 0
@@ -42,6 +46,8 @@ class MediaCounters:
         self.playout_high_water = max(self.playout_high_water, other.playout_high_water)
         self.edge_dropped += other.edge_dropped
         self.edge_high_water = max(self.edge_high_water, other.edge_high_water)
+        self.provider_dropped_duration += other.provider_dropped_duration
+        self.events_lost += other.events_lost
         self.leg_dropped += other.leg_dropped
         self.leg_missing += other.leg_missing
 
@@ -57,6 +63,8 @@ def media_counters(call: "Call") -> MediaCounters:
         playout_high_water=playout.high_water / call.leg.format.rate_hz,
         edge_dropped=edges.dropped,
         edge_high_water=edges.high_water,
+        provider_dropped_duration=call.scope.audio_in_dropped,
+        events_lost=call.scope.listener_events_lost,
     )
     # Only this wire has a queue of its own and a clock of the carrier's.
     if isinstance(call.leg, TwilioLeg):
@@ -85,6 +93,8 @@ def render_metrics(switchboard: "Switchboard") -> str:
         ("callboard_playout_high_water_seconds", "gauge", media.playout_high_water),
         ("callboard_edge_dropped_frames_total", "counter", media.edge_dropped),
         ("callboard_edge_high_water_frames", "gauge", media.edge_high_water),
+        ("callboard_provider_dropped_seconds_total", "counter", media.provider_dropped_duration),
+        ("callboard_listener_events_lost_total", "counter", media.events_lost),
         ("callboard_leg_dropped_messages_total", "counter", media.leg_dropped),
         ("callboard_leg_missing_frames_total", "counter", media.leg_missing),
         # Of the actors that live now.
