@@ -187,10 +187,8 @@ class VoiceAgentEvents:
         """Something went wrong, and the session goes on."""
 
 
-BY_PAYLOAD = by_payload(
-    VoiceAgentEvents, wire, ServerMessage, renamed={"Error": "ErrorMessage", "Warning": "WarningMessage"}
-)
-"""By the class of the message."""
+BY_PAYLOAD = by_payload(VoiceAgentEvents, ServerMessage)
+"""By the class of their data."""
 
 BY_WIRE_TYPE = by_wire_type(BY_PAYLOAD)
 """By the type on the wire."""
@@ -208,10 +206,14 @@ class DeepgramNews(ProviderNews):
     """
 
     def __init__(self, client: "VoiceAgentClient", publish: Callable[[ClientEvent], None]) -> None:
-        super().__init__(client, publish, media=Events, messages=VoiceAgentEvents, kinds=BY_PAYLOAD)
-        self._agent = client
+        super().__init__(
+            client,
+            publish,
+            kinds=BY_PAYLOAD,
+            started=Events.WebSocketMediaStarted,
+            ended=Events.WebSocketMediaEnded,
+        )
 
     def handshake_refused(self, status: int, headers: Mapping[str, str], body: str) -> None:
         """See `News`."""
-        data = HTTPResponseData.of(status, headers, body)
-        self._publish(VoiceAgentEvents.HTTPResponse(client=self._agent, data=data))
+        self._tell(HTTPResponseData.of(status, headers, body))

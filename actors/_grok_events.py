@@ -195,8 +195,8 @@ class VoiceAgentAPIEvents:
         """An MCP server did not answer."""
 
 
-BY_PAYLOAD = by_payload(VoiceAgentAPIEvents, wire, ServerMessage, renamed={"Error": "ErrorEvent"})
-"""By the class of the message."""
+BY_PAYLOAD = by_payload(VoiceAgentAPIEvents, ServerMessage)
+"""By the class of their data."""
 
 BY_WIRE_TYPE = by_wire_type(BY_PAYLOAD)
 """By the type on the wire."""
@@ -214,4 +214,10 @@ class GrokNews(ProviderNews):
     """
 
     def __init__(self, client: "VoiceAgentAPIClient", publish: Callable[[ClientEvent], None]) -> None:
-        super().__init__(client, publish, media=Events, messages=VoiceAgentAPIEvents, kinds=BY_PAYLOAD)
+        super().__init__(
+            client,
+            publish,
+            kinds=BY_PAYLOAD,
+            started=Events.WebSocketMediaStarted,
+            ended=Events.WebSocketMediaEnded,
+        )
