@@ -215,6 +215,8 @@ class Engine:
             elif not alone and (cell := self._first_down()) is not None:
                 cell.launch(0)
                 await cell.wait_settled()
+                # This loop may wait for hours, and must not keep a child that has ended since.
+                del cell
             elif self._queue:
                 cell = self._queue.popleft()
                 if cell.exit is None:
@@ -222,6 +224,7 @@ class Engine:
                     # With one for one only up to its first checkpoint, so that children begin in the
                     # order of the queue, and one that starts slowly does not hold up the others.
                     await (cell.wait_begun() if alone else cell.wait_settled())
+                del cell
             else:
                 self._work = trio.Event()
                 await self._work.wait()
