@@ -1,9 +1,6 @@
 """Answers of one connection: one at a time, all of them given up when the user speaks."""
 
 import logging
-from collections import deque
-
-import trio
 
 from callboard.media import Samples
 from callboard.protocols import deepgram
@@ -12,6 +9,7 @@ from ._deepgram_calls import Calls
 from ._deepgram_parts import Parts
 from ._deepgram_reply import Reply, UserTurn
 from ._deepgram_voice import Utterance, Voice
+from ._in_turn import InTurn
 
 # Turns that wait for their answer; more than this is a client gone wild.
 MAX_WAITING = 16
@@ -35,9 +33,7 @@ class Replies:
         self._parts = parts
         self._voice = voice
         self.calls = Calls(parts)
-        self._waiting: deque[UserTurn] = deque()
-        self._active: UserTurn | None = None
-        self._wake = trio.Event()
+        self._queue: InTurn[UserTurn] = InTurn(MAX_WAITING)
 
     def submit(self, turn: UserTurn, *, talked_over: bool = False) -> None:
         """Answer a turn after those before it.
@@ -49,19 +45,18 @@ class Replies:
         Raises:
             RepliesBusy: Too many wait.
         """
-        if len(self._waiting) >= MAX_WAITING:
+        if self._queue.full:
             raise RepliesBusy
         if talked_over:
             turn.scope.cancel(reason="the user speaks")
-        self._waiting.append(turn)
-        self._wake.set()
+        self._queue.put(turn)
 
     async def interrupt(self) -> None:
         """The user speaks: stop everything, and say so."""
         parts = self._parts
-        for turn in self._waiting:
+        for turn in self._queue.waiting:
             turn.scope.cancel(reason="the user spoke")
-        active = self._active
+        active = self._queue.active
         if active is not None:
             active.scope.cancel(reason="the user spoke")
         cut = await self._voice.stop()
@@ -85,16 +80,7 @@ class Replies:
 
     async def run(self) -> None:
         """Answer until cancelled."""
-        while True:
-            while not self._waiting:
-                self._wake = trio.Event()
-                await self._wake.wait()
-            self._active = turn = self._waiting.popleft()
-            try:
-                await self._answer(turn)
-            finally:
-                self._active = None
-                turn.finished.set()
+        await self._queue.run(self._answer)
 
     async def _answer(self, turn: UserTurn) -> None:
         if turn.confirm_at is None:

@@ -2,7 +2,6 @@
 
 import logging
 import struct
-from collections import deque
 
 import attrs
 import trio
@@ -16,6 +15,7 @@ from ._codec import Codec
 from ._deepgram_options import Latencies
 from ._deepgram_parts import Parts
 from ._deepgram_session import voice_name
+from ._in_turn import InTurn
 from ._speech import Mouth
 
 # Utterances may be queued behind one another; more than this is a client gone wild.
@@ -81,15 +81,13 @@ class Voice:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._waiting: deque[Utterance] = deque()
-        self._active: Utterance | None = None
-        self._wake = trio.Event()
+        self._queue: InTurn[Utterance] = InTurn(MAX_QUEUED)
         self._played_until = 0.0
 
     @property
     def busy(self) -> bool:
         """True while something is being sent or waits for that. Playback goes on longer, unknown to us."""
-        return self._active is not None or bool(self._waiting)
+        return self._queue.busy
 
     def say(self, text: str, *, timing: Timing | None = None, answer: bool = False) -> Utterance:
         """Say something after what is queued.
@@ -102,11 +100,10 @@ class Voice:
         Raises:
             VoiceBusy: Too much is queued.
         """
-        if len(self._waiting) >= MAX_QUEUED:
+        if self._queue.full:
             raise VoiceBusy
         utterance = Utterance(sentences=split_sentences(text), timing=timing or Timing(), answer=answer)
-        self._waiting.append(utterance)
-        self._wake.set()
+        self._queue.put(utterance)
         return utterance
 
     async def stop(self) -> Utterance | None:
@@ -115,12 +112,12 @@ class Voice:
         Returns:
             What was cut.
         """
-        for utterance in self._waiting:
+        for utterance in self._queue.waiting:
             utterance.cut = True
             utterance.finished.set()
-        self._waiting.clear()
+        self._queue.waiting.clear()
         self._played_until = 0.0
-        active = self._active
+        active = self._queue.active
         if active is None:
             return None
         active.cut = True
@@ -130,19 +127,13 @@ class Voice:
 
     async def run(self) -> None:
         """Speak until cancelled."""
-        while True:
-            while not self._waiting:
-                self._wake = trio.Event()
-                await self._wake.wait()
-            self._active = utterance = self._waiting.popleft()
-            try:
-                with utterance.scope:
-                    await self._speak(utterance)
-            finally:
-                self._active = None
-                utterance.finished.set()
+        await self._queue.run(self._utter)
 
     # --- one utterance
+
+    async def _utter(self, utterance: Utterance) -> None:
+        with utterance.scope:
+            await self._speak(utterance)
 
     async def _speak(self, utterance: Utterance) -> None:
         parts = self._parts

@@ -1,7 +1,6 @@
 """Responses of one connection: one at a time, each cancellable at any point."""
 
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -10,6 +9,7 @@ from ._grok_answer import Answer
 from ._grok_conversation import ItemStatus
 from ._grok_parts import Parts
 from ._grok_plan import Origin, Plan, Response
+from ._in_turn import InTurn
 
 # Lines to be spoken verbatim may be queued behind one another; more than this is a client gone wild.
 MAX_QUEUED = 16
@@ -36,20 +36,18 @@ class Responder:
         self._parts = parts
         self._ready = ready
         self._on_done = on_done
-        self._waiting: deque[Response] = deque()
-        self._active: Response | None = None
-        self._wake = trio.Event()
+        self._queue: InTurn[Response] = InTurn(MAX_QUEUED)
         self._deaf_until = 0.0
 
     @property
     def busy(self) -> bool:
         """True while a response runs or waits."""
-        return self._active is not None or bool(self._waiting)
+        return self._queue.busy
 
     @property
     def deaf(self) -> bool:
         """True while a line plays that the caller may not interrupt."""
-        if self._active is not None and not self._active.plan.interruptible:
+        if self._queue.active is not None and not self._queue.active.plan.interruptible:
             return True
         return trio.current_time() < self._deaf_until
 
@@ -63,13 +61,12 @@ class Responder:
         Raises:
             ResponderBusy: The client asks for one while another runs, or too many wait.
         """
-        if (plan.origin is Origin.CLIENT and self.busy) or len(self._waiting) >= MAX_QUEUED:
+        if (plan.origin is Origin.CLIENT and self.busy) or self._queue.full:
             raise ResponderBusy
         response = Response(id=self._parts.ids.new(), plan=plan)
         if talked_over:
             self._abandon(response)
-        self._waiting.append(response)
-        self._wake.set()
+        self._queue.put(response)
         return response
 
     async def cancel(self, response_id: str | None = None) -> bool:
@@ -81,7 +78,7 @@ class Responder:
         Returns:
             False if there was nothing to cancel.
         """
-        target = self._active or (self._waiting[0] if self._waiting else None)
+        target = self._queue.active or (self._queue.waiting[0] if self._queue.waiting else None)
         if target is None or response_id not in {None, target.id}:
             return False
         target.scope.cancel(reason="the client cancelled the response")
@@ -90,10 +87,10 @@ class Responder:
 
     async def interrupt(self) -> None:
         """The caller speaks: end what can be interrupted, and return once that was announced."""
-        for response in self._waiting:
+        for response in self._queue.waiting:
             if response.plan.origin is not Origin.FORCED:
                 self._abandon(response)
-        active = self._active
+        active = self._queue.active
         if active is not None and active.plan.interruptible:
             self._abandon(active)
             await active.finished.wait()
@@ -108,16 +105,7 @@ class Responder:
 
     async def run(self) -> None:
         """Run responses until cancelled."""
-        while True:
-            while not self._waiting:
-                self._wake = trio.Event()
-                await self._wake.wait()
-            self._active = response = self._waiting.popleft()
-            try:
-                await self._respond(response)
-            finally:
-                self._active = None
-                response.finished.set()
+        await self._queue.run(self._respond)
 
     async def _respond(self, response: Response) -> None:
         frames, outlet = self._parts.frames, self._parts.outlet
