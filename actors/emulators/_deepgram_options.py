@@ -4,15 +4,14 @@ import enum
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import attrs
 
 from callboard.protocols import deepgram
 
 from ._faults import FaultAction
-
-N = TypeVar("N", int, float)
+from ._option_checks import not_negative, positive
 
 
 class Latencies(enum.Enum):
@@ -67,17 +66,6 @@ class DeepgramFault:
     """The close code of `FaultAction.CLOSE`; 1005 closes without one."""
 
 
-def _positive(_: object, attribute: "attrs.Attribute[N]", value: N) -> None:
-    # `not value > 0` and not `value <= 0`: NaN is refused as well.
-    if not value > 0:
-        raise ValueError(f"{attribute.name} is {value!r}, expected a number above 0")
-
-
-def _not_negative(_: object, attribute: "attrs.Attribute[N]", value: N) -> None:
-    if not value >= 0:
-        raise ValueError(f"{attribute.name} is {value!r}, expected 0 or more")
-
-
 def _not_negative_or_none(_: object, attribute: "attrs.Attribute[float | None]", value: float | None) -> None:
     if value is not None and not value >= 0:
         raise ValueError(f"{attribute.name} is {value!r}, expected 0 or more, or None")
@@ -100,27 +88,27 @@ class DeepgramEmulatorOptions:
     """Refuse an `InjectUserMessage` while the agent speaks, instead of answering it afterwards."""
 
     # --- turns
-    silence_duration: float = attrs.field(default=0.5, validator=_positive)
+    silence_duration: float = attrs.field(default=0.5, validator=positive)
     """Silence that ends a turn."""
     speculate_after: float | None = attrs.field(default=None, validator=_not_negative_or_none)
     """Silence after which the agent thinks ahead: functions are called, and cancelled if the user goes on.
     Less than `silence_duration`, or None not to."""
 
     # --- answers
-    think_delay: float = attrs.field(default=0.3, validator=_not_negative)
+    think_delay: float = attrs.field(default=0.3, validator=not_negative)
     """From the end of a turn, or the result of a function, to what comes of it."""
     paced: bool = True
     """Sentences come about as fast as they are spoken, the audio of each at once. False sends all of an answer
     at once."""
-    lead: float = attrs.field(default=0.3, validator=_not_negative)
+    lead: float = attrs.field(default=0.3, validator=not_negative)
     """How long before the end of one sentence's playback the next one is sent."""
-    chunk: float = attrs.field(default=0.1, validator=_positive)
+    chunk: float = attrs.field(default=0.1, validator=positive)
     """Audio seconds in one binary message."""
     audio_done_after_interruption: bool = False
     """Send `AgentAudioDone` for an utterance that was cut."""
-    stray_chunks: int = attrs.field(default=0, validator=_not_negative)
+    stray_chunks: int = attrs.field(default=0, validator=not_negative)
     """Binary messages of a cut utterance that arrive behind `UserStartedSpeaking`."""
-    max_rounds: int = attrs.field(default=16, validator=_positive)
+    max_rounds: int = attrs.field(default=16, validator=positive)
     """Function calls one behind another in one answer; then the agent gives up with `FAILED_TO_THINK`."""
     call_endpoint: FunctionEndpoint = attrs.field(default=_succeed, repr=False)
     """Stands in for the web service of functions that have an `endpoint`."""
@@ -128,12 +116,12 @@ class DeepgramEmulatorOptions:
     """Language models and voices that do not answer, so that the next one of a chain is tried."""
 
     # --- limits
-    settings_timeout: float = attrs.field(default=15.0, validator=_positive)
+    settings_timeout: float = attrs.field(default=15.0, validator=positive)
     """A client that sent no `Settings` by then is closed."""
-    idle_timeout: float = attrs.field(default=12.0, validator=_positive)
+    idle_timeout: float = attrs.field(default=12.0, validator=positive)
     """A client that sends nothing at all for so long is closed."""
-    session_limit: float = attrs.field(default=deepgram.SESSION_LIMIT, validator=_positive)
-    session_warning: float = attrs.field(default=deepgram.SESSION_WARNING, validator=_positive)
+    session_limit: float = attrs.field(default=deepgram.SESSION_LIMIT, validator=positive)
+    session_warning: float = attrs.field(default=deepgram.SESSION_WARNING, validator=positive)
     """Age of a session at which the client is warned of its end."""
     concurrency: int | None = None
     """Sessions open at once; more are refused with HTTP 429. None is no limit."""

@@ -11,6 +11,7 @@ import attrs
 from callboard.protocols.grok import Profile
 
 from ._faults import FaultAction
+from ._option_checks import not_negative, positive
 
 T = TypeVar("T")
 
@@ -77,17 +78,6 @@ def _by_profile(observed: T, documented: T) -> T:
     return attrs.Factory(choose, takes_self=True)
 
 
-def _positive(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    # `not value > 0` and not `value <= 0`: NaN is refused as well.
-    if not value > 0:
-        raise ValueError(f"{attribute.name} is {value!r}, expected a number above 0")
-
-
-def _not_negative(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not value >= 0:
-        raise ValueError(f"{attribute.name} is {value!r}, expected 0 or more")
-
-
 @attrs.frozen(kw_only=True)
 class GrokEmulatorOptions:
     """How the emulator behaves. Durations are float seconds of `trio.current_time` unless said otherwise.
@@ -115,23 +105,23 @@ class GrokEmulatorOptions:
     """Whether speech cancels an answer where `turn_detection.interrupt_response` was not sent."""
     speech_events_in_manual: bool = False
     """Send `speech_started` and `speech_stopped` also without turn detection."""
-    silence_duration: float = attrs.field(default=0.5, validator=_positive)
+    silence_duration: float = attrs.field(default=0.5, validator=positive)
     """Silence that ends a turn where `silence_duration_ms` was not sent."""
     drop_talked_over_responses: bool = attrs.field(default=_by_profile(True, False))
     """A response the caller talks over before its first output vanishes without a `response.done`.
     Default: True, documented False (cancelled, with a `response.done`)."""
-    resume_window: float = attrs.field(default=0.0, validator=_not_negative)
+    resume_window: float = attrs.field(default=0.0, validator=not_negative)
     """Speech that starts within this many seconds of received audio after a commit whose response has no
     output yet continues the same item, whose whole audio is transcribed again. 0 never does."""
-    partial_interval: float = attrs.field(default=1.0, validator=_positive)
+    partial_interval: float = attrs.field(default=1.0, validator=positive)
     """Seconds of speech between two partial transcriptions by a threaded recogniser."""
 
     # --- answers
-    output_speed: float = attrs.field(default=3.0, validator=_positive)
+    output_speed: float = attrs.field(default=3.0, validator=positive)
     """Audio seconds sent per second; `math.inf` sends everything at once."""
-    chunk: float = attrs.field(default=0.489, validator=_positive)
+    chunk: float = attrs.field(default=0.489, validator=positive)
     """Audio seconds in one delta."""
-    first_audio_delay: float = attrs.field(default=0.3, validator=_not_negative)
+    first_audio_delay: float = attrs.field(default=0.3, validator=not_negative)
     """From the start of a response to its first audio; the real service needs 0.5 to 0.9."""
     default_voice: str = "ara"
     """In `session.created`, and in place of an unknown voice."""
@@ -140,13 +130,13 @@ class GrokEmulatorOptions:
     # --- limits
     ping_period: float | None = attrs.field(default=_by_profile(10.0, None))
     """Between two JSON pings; None sends none at all. Default: 10, documented None."""
-    max_session: float = attrs.field(default=7200.0, validator=_positive)
+    max_session: float = attrs.field(default=7200.0, validator=positive)
     """A session older than this gets the error `max_duration` and is closed."""
-    idle_limit: float = attrs.field(default=900.0, validator=_positive)
+    idle_limit: float = attrs.field(default=900.0, validator=positive)
     """A session without any client message for so long gets the error `timeout` and is closed."""
     concurrency: int | None = None
     """Sessions open at once; more are refused with HTTP 429. None is no limit."""
-    resumption_expiry: float = attrs.field(default=1800.0, validator=_positive)
+    resumption_expiry: float = attrs.field(default=1800.0, validator=positive)
     max_message: int = 10 * 1024 * 1024
     """A longer WebSocket message closes the socket with 1009, octets."""
 
