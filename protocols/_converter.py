@@ -24,6 +24,7 @@ __all__ = [
     "load_object",
     "make_converter",
     "structure",
+    "type_of",
 ]
 
 T = TypeVar("T")
@@ -103,6 +104,18 @@ def load_object(message: str | bytes, *, max_octets: int) -> dict[str, object]:
     if _brackets(message) > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise RemoteWireError(f"message nests more than {MAX_DEPTH} levels")
     return value
+
+
+def type_of(raw: JsonObject) -> str:
+    """Return the ``type`` of a message.
+
+    Raises:
+        RemoteWireError: It has none, or one that is not a string.
+    """
+    kind = raw.get("type")
+    if not isinstance(kind, str):
+        raise RemoteWireError(f"type: got {clip(kind)}, expected a string", path="type")
+    return kind
 
 
 def _default(value: object) -> object:

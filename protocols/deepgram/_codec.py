@@ -7,7 +7,7 @@ from typing import Final, TypeVar, cast
 
 import attrs
 
-from .._converter import JsonObject, dump_json, is_object, load_object, structure
+from .._converter import JsonObject, dump_json, is_object, load_object, structure, type_of
 from .._errors import LocalWireError, RemoteWireError, clip
 from . import _client_messages, _server_messages
 from ._base import BinaryAudio, ClientMessage, Decoded, Message, ServerMessage, Unknown
@@ -79,9 +79,7 @@ def decode_server_message(message: str | bytes, *, max_octets: int = MAX_SERVER_
             raise RemoteWireError(_too_long(message, max_octets))
         return Decoded(BinaryAudio(message))
     raw = load_object(message, max_octets=max_octets)
-    kind = raw.get("type")
-    if not isinstance(kind, str):
-        raise RemoteWireError(f"type: got {clip(kind)}, expected a string", path="type")
+    kind = type_of(raw)
     cls = _SERVER.get(kind)
     if cls is None:
         return Decoded(Unknown(kind, raw), raw)

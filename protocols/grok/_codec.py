@@ -6,7 +6,7 @@ from typing import Final, cast
 
 import cattrs
 
-from .._converter import JsonObject, dump_json, is_object, load_object, make_converter, structure
+from .._converter import JsonObject, dump_json, is_object, load_object, make_converter, structure, type_of
 from .._errors import LocalWireError, RemoteWireError, clip
 from . import _response_events, _server_events
 from ._audio import encode_audio
@@ -108,9 +108,7 @@ def decode_server_event(message: str | bytes, *, max_octets: int = MAX_SERVER_ME
     if isinstance(message, bytes):
         return _binary(message, max_octets)
     raw = load_object(message, max_octets=max_octets)
-    kind = raw.get("type")
-    if not isinstance(kind, str):
-        raise RemoteWireError(f"type: got {clip(kind)}, expected a string", path="type")
+    kind = type_of(raw)
     cls = _SERVER.get(kind)
     if cls is None:
         return Decoded(Unknown(kind, raw), raw)

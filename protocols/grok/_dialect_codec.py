@@ -6,7 +6,7 @@ from typing import Final
 
 import cattrs
 
-from .._converter import JsonObject, dump_json, is_object, load_object, make_converter, structure
+from .._converter import JsonObject, dump_json, is_object, load_object, make_converter, structure, type_of
 from .._errors import LocalWireError, RemoteWireError, clip
 from ._audio import encode_audio
 from ._base import Decoded, Unknown
@@ -87,9 +87,7 @@ def decode_server_message(message: str | bytes, *, max_octets: int = MAX_SERVER_
         RemoteWireError: The message is none. There is no ``reply``: clients do not answer.
     """
     raw = _load(message, max_octets)
-    kind = raw.get("type")
-    if not isinstance(kind, str):
-        raise RemoteWireError(f"type: got {clip(kind)}, expected a string", path="type")
+    kind = type_of(raw)
     cls = _SERVER.get(kind)
     if cls is None:
         return Decoded(Unknown(kind, raw), raw)
