@@ -11,6 +11,17 @@ from ._determinism import (
     seeded_scheduling as seeded_scheduling,
     simulate as simulate,
 )
+from ._kill import (
+    ActorKillFailed as ActorKillFailed,
+    KillFailure as KillFailure,
+    KillNotReached as KillNotReached,
+    KillReport as KillReport,
+    NothingToKill as NothingToKill,
+    kill_every_actor as kill_every_actor,
+    kill_once as kill_once,
+)
+from ._leaks import Leaked as Leaked, assert_no_leaks as assert_no_leaks
 from ._log import EventLog as EventLog
 from ._network import MemoryNetwork as MemoryNetwork, Transport as Transport
+from ._steps import ActorSteps as ActorSteps, StepKill as StepKill
 from ._world import World as World, open_world as open_world

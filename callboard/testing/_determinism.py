@@ -14,6 +14,7 @@ from callboard.actors import System
 
 from ._log import EventLog
 from ._network import MemoryNetwork, Transport
+from ._steps import ActorSteps
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ class Simulation:
         """For the scenario; systems and emulators have their own, seeded from `seed`."""
         self.network = MemoryNetwork(transport)
         self.log = EventLog()
+        self.steps = ActorSteps(ignore=("outside",))
+        """Counts the steps of the actors in the part of the run that is inside `steps.installed()`, and kills there."""
         self.systems: list[System] = []
         """Shown where the run hangs; `open_world` adds its own."""
 

@@ -2,11 +2,12 @@
 
 import enum
 import ssl
+from typing import Any
 
 import trio
 from trio.testing import lockstep_stream_pair, memory_stream_pair
 
-from callboard.actors._message_stream import message_stream_pair
+from callboard.actors._message_stream import MessageStream, message_stream_pair
 
 # Connections that wait to be accepted.
 BACKLOG = 100
@@ -62,8 +63,18 @@ class MemoryNetwork:
         self.transport = transport
         self._listeners: dict[int, MemoryListener] = {}
         self._next_port = FIRST_FREE_PORT
+        self._ends: list[tuple[str, trio.abc.Stream]] = []
         self.connections = 0
         """How many were opened so far."""
+
+    @property
+    def open_ends(self) -> tuple[str, ...]:
+        """The ends of connections that nobody has closed, by the port that was dialled; two of each connection."""
+        self._forget_closed()
+        return tuple(name for name, _ in self._ends)
+
+    def _forget_closed(self) -> None:
+        self._ends = [(name, end) for name, end in self._ends if not _closed(end)]
 
     async def connect(
         self, host: str, port: int, *, ssl_context: ssl.SSLContext | None = None
@@ -77,6 +88,8 @@ class MemoryNetwork:
         ours, theirs = self._pair()
         await listener.offer(theirs)
         self.connections += 1
+        self._forget_closed()
+        self._ends += [(f"dialled to port {port}", ours), (f"accepted on port {port}", theirs)]
         return ours
 
     def _pair(self) -> tuple[trio.abc.Stream, trio.abc.Stream]:
@@ -106,3 +119,12 @@ class MemoryNetwork:
         """Used by a listener that is closed."""
         if self._listeners.get(listener.port) is listener:
             del self._listeners[listener.port]
+
+
+# Any, for what trio's memory streams are made of has no names.
+def _closed(end: Any) -> bool:
+    if isinstance(end, MessageStream):
+        return end.cut
+    # The octets that come in have nobody who could read them any more.
+    inner = end.receive_stream
+    return bool(inner._closed if hasattr(inner, "_closed") else inner._lbq._receiver_closed)

@@ -1,14 +1,14 @@
 """Counts the steps of every actor, and kills one right after its n-th.
 
-A step of an actor is one run of one of its tasks from a checkpoint to the next: of the task of its body, of the tasks in
-the nurseries of that body at whatever depth, and of the supervisor of the children that it spawned. Those children are
-actors themselves, with steps of their own. So after each step an actor stands at checkpoints only, and a kill after each
-of its steps is a kill at every moment at which it can end.
+A step of an actor is one run of one of its tasks from a checkpoint to the next: of the task of its body, of the tasks
+in the nurseries of that body at whatever depth, and of the supervisor of the children that it spawned. Those children
+are actors themselves, with steps of their own. So after each step an actor stands at checkpoints only, and a kill after
+each of its steps is a kill at every moment at which it can end.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self, cast
 
 import attrs
 import trio
@@ -16,9 +16,6 @@ import trio
 from callboard.actors._cell import Cell
 from callboard.actors._supervisor import Family
 from callboard.actors._tree import ActorState
-
-if TYPE_CHECKING:
-    from callboard.actors import System
 
 # The two kinds of tasks that the runtime makes for an actor; every other task of an actor is below one of them.
 _LIFE = Cell._live.__code__
@@ -66,16 +63,18 @@ class ActorSteps(trio.abc.Instrument):
     counted: there is nothing left to kill.
 
     Args:
-        system: Only the actors of this system; those of every system in the run if None.
+        ignore: Names of systems whose actors are not counted; two systems may have actors of the same path.
         on_kill: Called with each kill, just before it.
     """
 
     def __init__(
-        self, system: "System | None" = None, *, on_kill: Callable[[StepKill], None] | None = None
+        self, *, ignore: Collection[str] = (), on_kill: Callable[[StepKill], None] | None = None
     ) -> None:
         self.fired: list[StepKill] = []
         """The actors killed so far, in order."""
-        self._system = system
+        self.roots: set[str] = set()
+        """The paths of those actors that are the root of a system."""
+        self._ignore = frozenset(ignore)
         self._on_kill = on_kill
         self._counts: dict[str, int] = {}
         self._kills: dict[str, set[int]] = {}
@@ -138,7 +137,10 @@ class ActorSteps(trio.abc.Instrument):
         if cell is None or not cell.alive or cell.state is ActorState.WAITING:
             return
         path = cell.path
-        step = self._counts[path] = self._counts.get(path, 0) + 1
+        step = self._counts.get(path, 0) + 1
+        if step == 1 and path == cell.system.name:
+            self.roots.add(path)
+        self._counts[path] = step
         if path in self._kills and step in self._kills[path]:
             try:
                 self._kill(cell, step)
@@ -160,4 +162,4 @@ class ActorSteps(trio.abc.Instrument):
         cell.kill(f"killed after its step {step}")
 
     def _ours(self, cell: Cell | None) -> Cell | None:
-        return cell if cell is not None and self._system in (None, cell.system) else None
+        return cell if cell is not None and cell.system.name not in self._ignore else None
