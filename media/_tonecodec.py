@@ -161,6 +161,7 @@ class ToneDecoder:
     def __init__(self) -> None:
         self._samples: _Floats = np.empty(0, np.float32)
         self._base = 0  # position in the stream of the first sample kept
+        self._n_zero = 0  # samples of perfect silence at the end of the stream
         # Searching: where the next window starts, and the scores of the windows before it, one a hop.
         self._next = 0
         self._scores: _Floats = np.zeros((0, len(_PREAMBLE)), np.float32)
@@ -191,6 +192,15 @@ class ToneDecoder:
         Returns:
             The utterances that ended in them, whole ones and ones that were cut off, in order.
         """
+        if self._at is None and not samples.any():
+            if self._n_zero >= len(self._samples) + len(self._scores) * _HOP:
+                # Silence behind nothing but silence: as if it had been searched, which is most of a call.
+                self._base += len(samples)
+                self._next += len(samples)
+                return []
+            self._n_zero += len(samples)
+        else:
+            self._n_zero = 0
         self._samples = np.concatenate([self._samples, samples], dtype=np.float32)
         found: list[ToneText] = []
         while self._search() if self._at is None else self._read(found):

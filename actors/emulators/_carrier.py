@@ -42,6 +42,8 @@ class CarrierEmulator:
         time_limit: Calls end after so long, float seconds.
         record_limit: So much of each call is kept, float seconds, 16 kB each; 0 for none.
         dial_timeout: For opening a socket, float seconds.
+        frames_per_message: 20 ms frames of audio in one message: 1 as carriers have it; 5 for simulations, which are much
+            faster then.
         ssl_context: For `wss`.
     """
 
@@ -60,6 +62,7 @@ class CarrierEmulator:
         time_limit: float = TIME_LIMIT,
         record_limit: float = RECORD_LIMIT,
         dial_timeout: float = 10.0,
+        frames_per_message: int = 1,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.url = url
@@ -75,6 +78,7 @@ class CarrierEmulator:
         self._time_limit = time_limit
         self._record_limit = record_limit
         self._dial_timeout = dial_timeout
+        self._frames_per_message = frames_per_message
         self._ssl_context = ssl_context
         self._placed = itertools.count()
 
@@ -113,6 +117,7 @@ class CarrierEmulator:
             phase=phase,
             pacer=self._pacer,
             dial_timeout=self._dial_timeout,
+            frames_per_message=self._frames_per_message,
             ssl_context=self._ssl_context,
         )
 

@@ -76,6 +76,7 @@ class CarrierCall:
         phase: float | None = None,
         pacer: Pacer | None = None,
         dial_timeout: float = 10.0,
+        frames_per_message: int = 1,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.caller = caller
@@ -91,6 +92,7 @@ class CarrierCall:
         self._phase = phase
         self._pacer = pacer
         self._dial_timeout = dial_timeout
+        self._frames_per_message = frames_per_message
         self._ssl_context = ssl_context
 
         self._t0: float | None = None
@@ -102,8 +104,11 @@ class CarrierCall:
         self._said = bytearray()
         self._heard = bytearray()
 
-        self._outbox: deque[tuple[_Message, bool]] = deque()
-        self._later: list[tuple[float, int, _Message, bool]] = []
+        self._frames: list[bytes] = []
+        """Of the message that is being filled."""
+        # With each message the number of audio frames in it.
+        self._outbox: deque[tuple[_Message, int]] = deque()
+        self._later: list[tuple[float, int, _Message, int]] = []
         self._order = itertools.count()
         self._media_waiting = 0
         self._wake = trio.Event()
@@ -222,7 +227,8 @@ class CarrierCall:
             if self._outcome.end in POLITE:
                 if self._t0 is not None:
                     # Not through `_send`, whose limit is for what may be lost.
-                    self._outbox.append((self.wire.stop, False))
+                    self._send_frames()
+                    self._outbox.append((self.wire.stop, 0))
                 self._closing = True
                 self._wake.set()
                 with trio.move_on_after(DRAIN_SECONDS):
@@ -275,10 +281,12 @@ class CarrierCall:
         t0 = trio.current_time()
         self._begin(t0)
         while not self._over.is_set():
-            deadline = t0 + (self._ticks + 1) * FRAME_SECONDS
+            deadline = t0 + (self._ticks + self._frames_per_message) * FRAME_SECONDS
             # After a stall the deadline lies behind us and this is a checkpoint: frames are made up for.
             await trio.sleep_until(deadline)
-            self._tick(trio.current_time() - deadline)
+            lateness = trio.current_time() - deadline
+            for _ in range(self._frames_per_message):
+                self._tick(lateness)
 
     async def _pace_shared(self) -> None:
         assert self._pacer is not None
@@ -336,7 +344,7 @@ class CarrierCall:
 
     # Sending.
 
-    def _send(self, message: _Message, *, at: float | None = None, media: bool = False) -> None:
+    def _send(self, message: _Message, *, at: float | None = None, media: int = 0) -> None:
         if len(self._outbox) + len(self._later) >= OUTBOX_LIMIT:
             self.playout.note(PlayoutKind.OVERFLOW, "too many messages wait for a server that does not read")
             return
@@ -355,10 +363,19 @@ class CarrierCall:
             self._lost += 1
             return
         self._media_waiting += 1
-        at = None
-        if self._departures is not None and self._t0 is not None:
-            at = self._departures.time_of(self._ticks, self._t0 + self._ticks * FRAME_SECONDS)
-        self._send(functools.partial(self.wire.media, frame, self._ticks * 20), at=at, media=True)
+        self._frames.append(frame)
+        if len(self._frames) >= self._frames_per_message:
+            at = None
+            if self._departures is not None and self._t0 is not None:
+                at = self._departures.time_of(self._ticks, self._t0 + self._ticks * FRAME_SECONDS)
+            self._send_frames(at)
+
+    def _send_frames(self, at: float | None = None) -> None:
+        if self._frames:
+            first, frames = self._ticks - len(self._frames) + 1, self._frames
+            self._frames = []
+            payload = frames[0] if len(frames) == 1 else b"".join(frames)
+            self._send(functools.partial(self.wire.media, payload, first * 20), at=at, media=len(frames))
 
     def _send_echoes(self) -> None:
         for name in self.playout.take_echoes():

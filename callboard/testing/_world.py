@@ -43,6 +43,7 @@ from callboard.media.speech import SpeechEngines, load_speech
 
 from ._determinism import Simulation
 from ._log import EventLog
+from ._network import Transport
 
 KEY = "sk-simulated-0123456789abcdef"
 """The credential of every provider in a world: it must appear nowhere."""
@@ -98,6 +99,7 @@ async def open_world(
     deepgram_options: DeepgramEmulatorOptions | None = None,
     options: ConnectionOptions | None = None,
     trace: Path | None = None,
+    frames_per_message: int | None = None,
 ) -> AsyncGenerator[World, None]:
     """A server with its carrier and its providers, on the simulation's network.
 
@@ -112,11 +114,15 @@ async def open_world(
         deepgram_options: The same.
         options: Of the default scenario's connections.
         trace: Where the default scenario writes traces.
+        frames_per_message: 20 ms frames that a caller's message holds; by default 1, and 5 where messages travel without
+            framing.
 
     A world that is left ends its calls first.
     """
     seed, network = simulation.seed, simulation.network
     engines = load_speech("tones")
+    if frames_per_message is None:
+        frames_per_message = 5 if network.transport is Transport.MESSAGES else 1
     made: dict[str, Callable[[], Emulator]] = {
         "grok": lambda: GrokEmulator(
             grok_options or GrokEmulatorOptions(seed=seed + 1), engines=engines, brain_factory=brain
@@ -162,7 +168,9 @@ async def open_world(
         async with trio.open_nursery() as logging:
             logging.start_soon(_log_actors, simulation.log, system)
             async with open_server(system, (Route(".*", serve),), ServerOptions(port=0)) as server:
-                carrier = CarrierEmulator(network, server.media_url, seed=seed + 3)
+                carrier = CarrierEmulator(
+                    network, server.media_url, seed=seed + 3, frames_per_message=frames_per_message
+                )
                 world = World(
                     system=system,
                     outside=outside,

@@ -247,3 +247,23 @@ def test_one_tone_alone_is_no_symbol() -> None:
     samples[10 * 160 :] = tone(1000, 0.02 * (len(samples) / 160 - 10), level_dbfs=-9)[: len(samples) - 1600]
     (text,) = decode(samples)
     assert (str(text), text.complete) == (TEXT.encode()[:4].decode(), False)
+
+
+@given(
+    st.lists(st.integers(0, 3000), max_size=8),
+    st.lists(st.integers(0, 3000), max_size=8),
+    st.integers(1, 900),
+)
+def test_silence_of_any_length_before_and_between_texts(
+    before: list[int], between: list[int], piece: int
+) -> None:
+    decoder = ToneDecoder()
+    found: list[str] = []
+    for lengths, text in ((before, "first"), (between, "second")):
+        for length in lengths:
+            found += decoder.push(np.zeros(length, np.int16))
+        tones = ToneEncoder().encode(text)
+        for at in range(0, len(tones), piece):
+            found += decoder.push(tones[at : at + piece])
+    found += decoder.push(np.zeros(2000, np.int16))
+    assert [str(each) for each in found] == ["first", "second"]
