@@ -6,21 +6,31 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 import attrs
-import numpy as np
 import trio
 
 from callboard.actors._network import Network
-from callboard.actors._websocket import SocketClosed, WebSocket, open_websocket
+from callboard.actors._websocket import SocketClosed, open_websocket
 from callboard.actors.brains import Brain
 from callboard.actors.emulators import DeepgramEmulator, DeepgramEmulatorOptions
-from callboard.media import PCM16_8K, Resampler, Samples, ToneDecoder, encode
-from callboard.media.speech import SpeechEngines, load_speech
+from callboard.media import PCM16_8K, Samples, encode
+from callboard.media.speech import SpeechEngines
 from callboard.protocols import deepgram
-from tests.actors.emulator_grok_kit import Message, Rules, speech
+from tests.actors.emulator_kit import (
+    OPTIONS,
+    TONES,
+    Headers,
+    Message,
+    Rules,
+    ServiceRig,
+    WireClient,
+    listening,
+    only,
+    speech,
+    words,
+)
 from tests.actors.memory_network import MemoryNetwork
 
 AUTH = (("Authorization", "Token any-key"),)
-TONES = load_speech("tones")
 RATE_HZ = 8000
 FORMAT: Message = {"encoding": "linear16", "sample_rate": RATE_HZ}
 FLUX: Message = {"provider": {"type": "deepgram", "version": "v2", "model": "flux-general-en"}}
@@ -51,53 +61,18 @@ def said(text: str, *, before: float = 0.5, after: float = 1.0) -> Samples:
 
 def heard(payload: bytes, rate_hz: int = RATE_HZ) -> list[str]:
     """The words in linear audio from the emulator."""
-    samples = np.frombuffer(payload, "<i2").astype(np.int16)
-    narrow = Resampler(rate_hz, 8000).process(samples) if rate_hz != 8000 else samples
-    return [str(text) for text in ToneDecoder().push(np.concatenate((narrow, np.zeros(800, np.int16))))]
+    return words(payload, rate_hz)
 
 
-@attrs.define
-class Client:
-    """Sends dictionaries; every message it receives must be one `callboard.protocols` knows."""
+class Client(WireClient):
+    """Speaks Deepgram's wire."""
 
-    socket: WebSocket
-    received: list[Message] = attrs.field(factory=list[Message])
-    audio: bytearray = attrs.field(factory=bytearray)
-
-    async def send(self, kind: str, **fields: object) -> None:
-        await self.socket.send(json.dumps({"type": kind, **fields}))
-
-    async def receive(self) -> Message:
-        raw = await self.socket.receive()
+    def read(self, raw: str | bytes) -> tuple[Message, bytes]:
         decoded = deepgram.decode_server_message(raw)
         assert not isinstance(decoded.event, deepgram.Unknown), raw
         if isinstance(decoded.event, deepgram.BinaryAudio):
-            self.audio += decoded.event.payload
-            message: Message = {"type": "binary", "at": trio.current_time()}
-        else:
-            message = dict(decoded.raw) | {"at": trio.current_time()}
-        self.received.append(message)
-        return message
-
-    async def until(self, kind: str, *, within: float = 60.0) -> list[Message]:
-        """All messages up to and with the next one of a type."""
-        messages: list[Message] = []
-        with trio.fail_after(within):
-            while True:
-                messages.append(await self.receive())
-                if messages[-1]["type"] == kind:
-                    return messages
-
-    async def next(self, kind: str, *, within: float = 60.0) -> Message:
-        return (await self.until(kind, within=within))[-1]
-
-    async def quiet(self, seconds: float) -> list[Message]:
-        """What arrives within some time."""
-        messages: list[Message] = []
-        with trio.move_on_after(seconds):
-            while True:
-                messages.append(await self.receive())
-        return messages
+            return {"type": "binary"}, decoded.event.payload
+        return dict(decoded.raw), b""
 
     async def ended(self, *, within: float = 60.0) -> Message:
         """The error that ends the session, with the close code that follows it."""
@@ -131,18 +106,16 @@ class Client:
 
 
 @attrs.define
-class Rig:
+class Rig(ServiceRig):
     """A running emulator."""
 
     emulator: DeepgramEmulator
-    network: Network
-    authority: str
 
     @asynccontextmanager
     async def client(
         self,
         *,
-        headers: Sequence[tuple[str, str]] = AUTH,
+        headers: Headers = AUTH,
         subprotocols: Sequence[str] = (),
         path: str = "/v1/agent/converse",
         welcomed: bool = True,
@@ -183,27 +156,13 @@ async def running(
     **options: object,
 ) -> AsyncGenerator[Rig, None]:
     """Run an emulator with a fixed clock of its own and repeatable ids."""
-    chosen = {"seed": 7, "unix_time": lambda: 1_795_226_400.5, "thinking": False} | options
+    chosen = OPTIONS | {"thinking": False} | options
     made = DeepgramEmulatorOptions(**chosen)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     the_brain = brain or Rules()
     emulator = DeepgramEmulator(made, engines=engines, brain_factory=factory or (lambda: the_brain))
     net = network or MemoryNetwork()
-    async with trio.open_nursery() as nursery:
-        bound = await nursery.start(emulator.run, net, "127.0.0.1", 0)
-        yield Rig(emulator, net, bound.authority)
-        nursery.cancel_scope.cancel()
-
-
-def types(messages: Sequence[Message], *, squeeze: bool = True) -> list[str]:
-    """The types in order; runs of one type count once."""
-    kinds = [str(message["type"]) for message in messages]
-    if not squeeze:
-        return kinds
-    return [kind for index, kind in enumerate(kinds) if index == 0 or kinds[index - 1] != kind]
-
-
-def only(messages: Sequence[Message], kind: str) -> list[Message]:
-    return [message for message in messages if message["type"] == kind]
+    async with listening(emulator, net) as authority:
+        yield Rig(net, authority, emulator)
 
 
 def texts(messages: Sequence[Message], role: str | None = None) -> list[str]:

@@ -12,18 +12,15 @@ from callboard.actors.brains import Action, BrainInput
 from callboard.media import Samples
 from tests.actors.emulator_deepgram_kit import (
     MODEL,
-    TONES,
     fields,
     function,
     functions_of,
-    only,
     running,
     said,
     texts,
     think,
-    types,
 )
-from tests.actors.emulator_grok_kit import Message, Rules, call, say
+from tests.actors.emulator_kit import TONES, Message, Rules, call, only, say, types
 
 RULES: Mapping[str, Sequence[Action]] = {
     "trains": [call("trains", town="Derby")],

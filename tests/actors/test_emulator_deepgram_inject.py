@@ -12,14 +12,12 @@ from tests.actors.emulator_deepgram_kit import (
     function,
     functions_of,
     heard,
-    only,
     running,
     said,
     texts,
     think,
-    types,
 )
-from tests.actors.emulator_grok_kit import Message, Rules, call, say
+from tests.actors.emulator_kit import Message, Rules, call, only, say, types
 
 LONG = "This is a long sentence that takes its time. And this is another one of the same kind."
 AURA: Message = {"provider": {"type": "deepgram", "version": "v1", "model": "aura-2-thalia-en"}}

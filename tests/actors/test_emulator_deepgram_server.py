@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from collections.abc import Sequence
 from typing import cast
 
 import hypothesis
@@ -14,32 +13,12 @@ from hypothesis import given, strategies as st
 from callboard.actors._websocket import DialFailed, SocketClosed
 from callboard.actors.emulators import DeepgramFault, FaultAction
 from callboard.protocols import deepgram
-from tests.actors.emulator_deepgram_kit import AUTH, Client, Rig, only, running, settings, types
-from tests.actors.emulator_grok_kit import Message, Rules, say
+from tests.actors.emulator_deepgram_kit import AUTH, Client, Rig, running, settings
+from tests.actors.emulator_kit import Headers, Message, Rules, only, request, say, types
 from tests.actors.memory_network import MemoryNetwork
 
-Headers = Sequence[tuple[str, str]]
 GRANT = "/v1/auth/grant"
 LONG = "This is a sentence that takes quite some time to be spoken. " * 20
-
-
-async def request(
-    rig: Rig, method: str, path: str, *, headers: Headers = (), body: object = None
-) -> tuple[int, Message]:
-    """A plain HTTP request; the status and the JSON body."""
-    payload = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"{method} {path} HTTP/1.1", "Host: emulator", f"Content-Length: {len(payload)}"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    host, _, port = rig.authority.rpartition(":")
-    stream = await rig.network.connect(host, int(port))
-    async with stream:
-        await stream.send_all("\r\n".join([*lines, "", ""]).encode() + payload)
-        octets = b""
-        while data := await stream.receive_some():
-            octets += data
-    head, _, rest = octets.partition(b"\r\n\r\n")
-    value: Message = json.loads(rest)
-    return int(head.split()[1]), value
 
 
 async def refused(rig: Rig, **arguments: object) -> tuple[int | None, Message]:

@@ -19,15 +19,13 @@ from tests.actors.emulator_deepgram_kit import (
     function,
     functions_of,
     heard,
-    only,
     running,
     said,
     settings,
     texts,
     think,
-    types,
 )
-from tests.actors.emulator_grok_kit import Message, Rules
+from tests.actors.emulator_kit import Message, Rules, only, types
 
 AGENT_ID = "6d0c5f5e-3a54-4c0b-8a7a-7b1f0b3c9e21"
 AURA = {"provider": {"type": "deepgram", "version": "v1", "model": "aura-2-thalia-en"}}

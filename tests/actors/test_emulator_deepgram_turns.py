@@ -18,15 +18,13 @@ from tests.actors.emulator_deepgram_kit import (
     function,
     functions_of,
     heard,
-    only,
     running,
     said,
     settings,
     texts,
     think,
-    types,
 )
-from tests.actors.emulator_grok_kit import Message, Rules, call, say
+from tests.actors.emulator_kit import Message, Rules, call, only, say, types
 
 FIRST = "This is one of the long sentences that take their time to be spoken."
 SECOND = "Another sentence follows it, and it is just as long as the first one was."

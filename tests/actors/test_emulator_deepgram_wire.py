@@ -22,7 +22,7 @@ from tests.actors.emulator_deepgram_kit import (
     texts,
     think,
 )
-from tests.actors.emulator_grok_kit import Rules, call, say
+from tests.actors.emulator_kit import Rules, call, say
 
 LONG = "This is a long sentence that takes its time. And this is another one of the same kind."
 THINK = think(function("trains"))

@@ -22,7 +22,8 @@ from callboard.actors.emulators._ids import make_ids
 from callboard.actors.emulators._speech import substitute
 from callboard.media import PCM16_24K, Encoding, encode
 from callboard.protocols import grok
-from tests.actors.emulator_grok_kit import AUTH, TONES, VAD, Rules, call, running, say, speech
+from tests.actors.emulator_grok_kit import AUTH, VAD, running
+from tests.actors.emulator_kit import TONES, Rules, call, say, speech
 
 PCM_24K = Codec(Encoding.PCM16, 24000)
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")

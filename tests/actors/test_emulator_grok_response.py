@@ -8,7 +8,8 @@ import trio
 from callboard.actors.brains import BrainInput, Speak, Turn
 from callboard.actors.emulators._grok_options import TextModality
 from callboard.protocols.grok import Profile
-from tests.actors.emulator_grok_kit import Client, Rules, call, heard, only, pick, running, say, types
+from tests.actors.emulator_grok_kit import Client, heard, running
+from tests.actors.emulator_kit import Rules, call, only, pick, say, types
 
 ANSWER = [
     "response.created",

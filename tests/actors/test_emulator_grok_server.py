@@ -1,40 +1,19 @@
 """Credentials, HTTP paths, limits, hostile peers, injected faults."""
 
 import json
-from collections.abc import Sequence
 
 import pytest
 import trio
 
 from callboard.actors._websocket import DialFailed, SocketClosed
 from callboard.actors.emulators._grok_options import GrokEmulatorOptions, GrokFault, GrokFaultAction
-from tests.actors.emulator_grok_kit import Message, Rig, Rules, only, pick, running, say, types
+from tests.actors.emulator_grok_kit import Rig, running
+from tests.actors.emulator_kit import Headers, Message, Rules, only, pick, request, say, types
 from tests.actors.memory_network import MemoryNetwork
-
-Headers = Sequence[tuple[str, str]]
 
 
 def bearer(key: str) -> Headers:
     return [("Authorization", f"Bearer {key}")]
-
-
-async def request(
-    rig: Rig, method: str, path: str, *, headers: Headers = (), body: object = None
-) -> tuple[int, Message]:
-    """A plain HTTP request; the status and the JSON body."""
-    payload = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"{method} {path} HTTP/1.1", "Host: emulator", f"Content-Length: {len(payload)}"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    host, _, port = rig.authority.rpartition(":")
-    stream = await rig.network.connect(host, int(port))
-    async with stream:
-        await stream.send_all("\r\n".join([*lines, "", ""]).encode() + payload)
-        octets = b""
-        while data := await stream.receive_some():
-            octets += data
-    head, _, rest = octets.partition(b"\r\n\r\n")
-    value: Message = json.loads(rest)
-    return int(head.split()[1]), value
 
 
 async def refused(rig: Rig, **arguments: object) -> tuple[int | None, Message]:

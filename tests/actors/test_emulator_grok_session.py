@@ -12,7 +12,8 @@ from callboard.actors.brains import Action, Turn
 from callboard.actors.emulators._grok_connection import MAX_GARBAGE
 from callboard.actors.emulators._grok_options import Greeting
 from callboard.protocols.grok import Profile
-from tests.actors.emulator_grok_kit import VAD, Client, Message, Rules, call, only, pick, running, say, types
+from tests.actors.emulator_grok_kit import VAD, Client, running
+from tests.actors.emulator_kit import Message, Rules, call, only, pick, say, types
 
 
 async def test_greeting_as_observed(autojump_clock: trio.abc.Clock) -> None:

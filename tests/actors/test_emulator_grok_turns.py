@@ -11,21 +11,8 @@ from callboard.actors.emulators._grok_options import Transcripts, UserItem
 from callboard.media import ALAW_8K, PCM16_24K, ULAW_8K, Samples, encode
 from callboard.media.speech import SpeechEngines
 from callboard.protocols.grok import Profile
-from tests.actors.emulator_grok_kit import (
-    TONES,
-    TRANSCRIBED,
-    VAD,
-    Client,
-    Rules,
-    call,
-    heard,
-    only,
-    pick,
-    running,
-    say,
-    speech,
-    types,
-)
+from tests.actors.emulator_grok_kit import TRANSCRIBED, VAD, Client, heard, running
+from tests.actors.emulator_kit import TONES, Rules, call, only, pick, say, speech, types
 
 STARTED = "input_audio_buffer.speech_started"
 STOPPED = "input_audio_buffer.speech_stopped"

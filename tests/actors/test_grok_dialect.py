@@ -15,7 +15,8 @@ from callboard.actors._provider_errors import ProviderFailed, ProviderFailure
 from callboard.actors._websocket import DialFailed, SocketClosed, WebSocket, open_websocket
 from callboard.media import PCM16_24K, Samples, encode
 from callboard.protocols import LocalWireError, RemoteWireError, grok
-from tests.actors.emulator_grok_kit import Rig, Rules, call, heard, running, say, speech
+from tests.actors.emulator_grok_kit import Rig, heard, running
+from tests.actors.emulator_kit import Rules, call, say, speech
 
 SESSION: dict[str, object] = {"turn_detection": {"type": "server_vad"}, "instructions": "Be brief."}
 

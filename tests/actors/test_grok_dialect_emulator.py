@@ -14,8 +14,8 @@ from callboard.actors._websocket import DialFailed, SocketClosed, WebSocket, ope
 from callboard.actors.emulators import GrokFault, GrokFaultAction
 from callboard.media import AudioFormat, Encoding, Resampler, Samples, ToneDecoder, decode, encode
 from callboard.protocols.grok import dialect
-from tests.actors.emulator_grok_kit import AUTH, Message, Rig, Rules, call, only, pick, running, say, speech
-from tests.actors.test_emulator_grok_server import request
+from tests.actors.emulator_grok_kit import AUTH, Rig, running
+from tests.actors.emulator_kit import Message, Rules, call, only, pick, request, say, speech
 
 LONG = "one two three four five six seven eight nine ten eleven twelve"
 PCM_16K = AudioFormat(Encoding.PCM16, 16000)

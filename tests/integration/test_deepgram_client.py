@@ -49,7 +49,7 @@ from callboard.actors._network import TcpNetwork
 from callboard.actors.brains import Action
 from callboard.media import PCM16_8K, encode
 from tests.actors.emulator_deepgram_kit import Rig, function, heard, running, said, settings, think
-from tests.actors.emulator_grok_kit import Rules, call, say
+from tests.actors.emulator_kit import Rules, call, say
 
 E = TypeVar("E")
 

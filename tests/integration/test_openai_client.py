@@ -24,7 +24,8 @@ from openai.types.realtime import (
 from callboard.actors._network import TcpNetwork
 from callboard.actors.brains import Action, CallTool, Speak
 from callboard.media import PCM16_24K, encode
-from tests.actors.emulator_grok_kit import Rig, Rules, heard, running, speech
+from tests.actors.emulator_grok_kit import Rig, heard, running
+from tests.actors.emulator_kit import Rules, speech
 
 Events = list[RealtimeServerEvent]
 TOOL = {

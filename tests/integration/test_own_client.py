@@ -11,7 +11,8 @@ from callboard import grok
 from callboard.actors import Edge, MediaUnit, Scope, TcpNetwork, open_system, system_scope, tool
 from callboard.actors.brains import Action, CallTool, Speak
 from callboard.media import PCM16_24K, AudioFormat, AudioFrame, encode
-from tests.actors.emulator_grok_kit import Rules, heard, running, speech
+from tests.actors.emulator_grok_kit import heard, running
+from tests.actors.emulator_kit import Rules, speech
 
 Events = grok.VoiceAgentAPIEvents
 

@@ -11,7 +11,7 @@ from callboard import deepgram, tool
 from callboard.actors import TcpNetwork, open_system, system_scope
 from callboard.actors.brains import Action
 from tests.actors.emulator_deepgram_kit import running
-from tests.actors.emulator_grok_kit import Rules, call, say
+from tests.actors.emulator_kit import Rules, call, say
 from tests.integration.recovery_kit import Phone, until
 
 Events = deepgram.VoiceAgentEvents
@@ -89,7 +89,7 @@ async def test_a_whole_conversation() -> None:
         await refused.receive()
         assert agent.interrupt()
         # The history has all of it.
-        told = []
+        told: list[str | list[str]] = []
         while history.pending:
             entry = (await history.receive()).data
             told.append(entry.content or [call.name for call in entry.function_calls or ()])
