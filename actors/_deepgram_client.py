@@ -20,9 +20,10 @@ class VoiceAgentClient(VoiceAgent):
     """A conversation with a Deepgram Voice Agent; made by `create_voice_agent_client`.
 
     Methods named `send_...` take the message as Deepgram documents it, as a mapping (the `type` may be left out) or as
-    the class of `callboard.deepgram`; they queue it and return at once. They raise `ClientClosed` once the client is
-    closed, the `ProviderFailed` that ended it, `ValueError` for a message that Deepgram would end the session for, or
-    `MailboxFull` when hundreds of messages wait.
+    the class of `callboard.deepgram`; they queue it and return at once. Until a session's settings are applied,
+    updates, lines and turns wait, and what is about the moment is not sent. They raise `ClientClosed` once the client
+    is closed, the `ProviderFailed` that ended it, `ValueError` for a message that Deepgram would end the session for,
+    or `MailboxFull` when hundreds of messages wait.
 
     What updates change stays changed when a session is replaced; see `VoiceAgent`. This wire has no message that stops
     an answer and none that tells how much of it was heard: after `interrupt` the rest of the answer is dropped here.
@@ -44,11 +45,11 @@ class VoiceAgentClient(VoiceAgent):
 
     def send_function_call_response(self, input: Mapping[str, object] | wire.FunctionCallResponse) -> None:
         """Answer a function call. Functions given to `configure` as tools are answered without your doing."""
-        self._driver.answer(_message(input, wire.FunctionCallResponse))
+        self._driver.calls.answer(_message(input, wire.FunctionCallResponse))
 
     def send_inject_agent_message(self, input: Mapping[str, object] | wire.InjectAgentMessage) -> None:
         """Have the agent say something; `behavior` decides what happens where somebody is speaking. See `say`."""
-        self._core.queue(_message(input, wire.InjectAgentMessage), bound=True)
+        self._driver.send(_message(input, wire.InjectAgentMessage))
 
     def send_inject_user_message(self, input: Mapping[str, object] | wire.InjectUserMessage) -> None:
         """Give the agent a turn of the caller's as text; see `ask`."""
@@ -72,11 +73,11 @@ class VoiceAgentClient(VoiceAgent):
 
     def send_force_end_turn(self) -> None:
         """End the caller's turn now. Needs a listen provider of version v2."""
-        self._core.queue(wire.ForceEndTurn(), bound=True)
+        self._driver.send(wire.ForceEndTurn())
 
     def send_keep_alive(self) -> None:
         """Tell the server that the client is there. Done by itself when nothing else is sent for 8 s."""
-        self._core.queue(wire.KeepAlive(), bound=True)
+        self._driver.send(wire.KeepAlive())
 
     # What saves typing
 

@@ -1,7 +1,6 @@
 """Deepgram's session rules: one `Settings`, updates, injections, function calls and what a new session is given."""
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,18 +11,19 @@ from callboard.protocols import deepgram as wire
 
 from ._agent_dialogue import Handover, PendingSay
 from ._agent_driver import Wish
-from ._agent_history import HistoryCall, HistoryEntry, HistoryMessage, HistoryResult
+from ._agent_history import HistoryMessage
 from ._agent_turns import ResponseState
 from ._deepgram_adapter import DeepgramAdapter
+from ._deepgram_calls import DeepgramCalls
 from ._deepgram_messages import DeepgramMessages
 from ._deepgram_settings import DeepgramSettings
+from ._errors import MailboxFull
 from ._provider_errors import ConnectionLost, ProviderFailed, ProviderFailure, RequestRefused
-from ._tools import ToolResult, error_output
+from ._provider_outbox import COMMAND_CAPACITY
+from ._tools import ToolResult
 
 if TYPE_CHECKING:
     from ._agent_core import AgentCore
-
-_log = logging.getLogger("callboard.deepgram")
 
 # How the agent is asked to go on where it has to speak and the last words are not the caller's: this wire has no
 # request for an answer but a turn of the caller's. It is in no transcript and in no history of ours.
@@ -36,6 +36,8 @@ class PendingChange:
 
     left: int
     """Confirmations that are missing."""
+    held: Sequence[wire.ClientMessage] = ()
+    """What asks for them, where it has to wait until the settings are applied."""
     done: trio.Event = attrs.field(factory=trio.Event)
     error: Exception | None = None
 
@@ -43,28 +45,6 @@ class PendingChange:
         """The answer came."""
         self.error = error
         self.done.set()
-
-
-def context_of(entries: Sequence[HistoryEntry]) -> list[Mapping[str, object]]:
-    """The history as the messages of `agent.context`. Calls without a result have no place there."""
-    results = {entry.call_id: entry.output for entry in entries if isinstance(entry, HistoryResult)}
-    messages: list[Mapping[str, object]] = []
-    for entry in entries:
-        match entry:
-            case HistoryMessage(role=("user" | "assistant") as role, text=text):
-                messages.append({"type": "History", "role": role, "content": text})
-            case HistoryCall(call_id=call_id) if call_id in results:
-                call = {
-                    "id": call_id,
-                    "name": entry.name,
-                    "client_side": True,
-                    "arguments": entry.arguments,
-                    "response": results[call_id],
-                }
-                messages.append({"type": "History", "function_calls": [call]})
-            case _:
-                pass
-    return messages
 
 
 class DeepgramDriver:
@@ -83,26 +63,26 @@ class DeepgramDriver:
         self.settings = settings
         self._ready = False
         """There are settings to send; before that, `configure` is waited for."""
+        self._welcomed = False
         self._sent = False
         self._applied = False
         self._inject: list[str] = []
         """Turns of the caller's to give as text once the settings are applied."""
+        self._lines: list[wire.InjectAgentMessage] = []
+        """Lines of the user's own that wait for that too."""
         self._pending: list[PendingChange] = []
-        self._calls: dict[str, str | None] = {}
-        """Calls of the present session without an answer, with their thought signature."""
-        self._orphans: frozenset[str] = frozenset()
-        """Calls of earlier sessions that ran when this one began."""
-        self._late = False
-        """One of them was answered, and nobody has told the model."""
         self._greeted = False
         self.request_id = ""
         """The server's id of the session."""
         self._core: AgentCore
         self._messages: DeepgramMessages
+        self.calls: DeepgramCalls
+        """The function calls."""
 
     def bind(self, core: "AgentCore") -> None:
         """See `Driver`."""
         self._core = core
+        self.calls = DeepgramCalls(core, self)
         self._messages = DeepgramMessages(core, self)
 
     @property
@@ -123,11 +103,13 @@ class DeepgramDriver:
     @property
     def awaits(self) -> bool:
         """See `Driver`."""
+        dialogue = self._core.dialogue
         return (
             (self._sent and not self._applied)
             or any(change.left for change in self._pending)
-            or self._core.dialogue.owes
-            or self._core.playback.turns.active is not None
+            or (dialogue.owes and not dialogue.speaking)
+            # A long sentence comes at once, and the next one when it has nearly been heard.
+            or (dialogue.playback.turns.active is not None and not dialogue.play_lag())
         )
 
     @property
@@ -142,17 +124,26 @@ class DeepgramDriver:
     # Connections
 
     def opening(self, handover: Handover) -> Sequence[wire.ClientMessage]:
-        """See `Driver`."""
-        if not self._ready:
-            return ()
+        """See `Driver`. The server speaks first; what it is given is seen to when it does."""
+        del handover
+        return ()
+
+    def welcomed(self, event: wire.Welcome) -> None:
+        """The server is there."""
+        self.request_id = event.request_id
+        self._welcomed = True
+        self._open()
+        self._core.ready.set()
+
+    def _open(self) -> None:
+        """Send the settings, if they are known and there is a server that waits for them."""
+        core = self._core
+        if self._sent or not (self._ready and self._welcomed and core.is_driver(self)):
+            return
+        handover = core.dialogue.handover()
         entries = list(handover.entries)
-        owes, self._late = handover.owes or self._late, False
-        answered = {entry.call_id for entry in entries if isinstance(entry, HistoryResult)}
-        self._orphans = frozenset(
-            entry.call_id
-            for entry in entries
-            if isinstance(entry, HistoryCall) and entry.call_id not in answered
-        )
+        owes = handover.owes or self.calls.late
+        self.calls.opening(entries)
         self._inject = []
         if owes:
             last = entries[-1] if entries else None
@@ -162,9 +153,12 @@ class DeepgramDriver:
                 entries.pop()
             elif last is not None:
                 self._inject.append(NUDGE)
+        for change in self._pending:
+            # All of it is in the settings.
+            change.left, change.held = 0, ()
         greets = not self._greeted and not entries
         self._sent = self.adapter.alive = True
-        return (self.settings.opening(context_of(entries), greeting=greets),)
+        core.lead(self.settings.opening(self.calls.context_of(entries), greeting=greets))
 
     def connected(self) -> None:
         """See `Driver`."""
@@ -172,9 +166,11 @@ class DeepgramDriver:
 
     def disconnected(self) -> None:
         """See `Driver`."""
-        self._sent = self._applied = self.adapter.alive = False
-        # The next session does not know them; what they bring is told to it when there is a pause.
-        self._calls.clear()
+        self._welcomed = self._sent = self._applied = self.adapter.alive = False
+        self.calls.disconnected()
+        state = self._core.playback.turns.active
+        if state is not None:
+            self._forget_unheard(state)
 
     def message(self, decoded: wire.Decoded) -> bool:
         """See `Driver`."""
@@ -183,25 +179,32 @@ class DeepgramDriver:
     def settings_applied(self, event: wire.SettingsApplied) -> None:
         """The session may be talked to."""
         core = self._core
+        if self._applied:
+            return
         self._applied = self._greeted = True
-        for change in self._pending:
-            change.finish()
-        self._pending.clear()
-        for update in self.settings.applied():
+        held: list[wire.ClientMessage] = []
+        for change in tuple(self._pending):
+            if change.left:
+                held += change.held
+                change.held = ()
+            else:
+                self._pending.remove(change)
+                change.finish()
+        for update in (*self.settings.applied(), *held):
             core.lead(update)
-        for say in tuple(core.dialogue.says):
-            core.lead(_line(say))
+        for line in (*map(_line, core.dialogue.says), *self._lines):
+            core.lead(line)
         for text in self._inject:
             self._messages.given(text)
             core.lead(wire.InjectUserMessage(content=text))
             core.dialogue.owes = True
-        self._inject = []
+        self._inject, self._lines = [], []
         core.session_ready(event)
 
     def close(self, error: Exception) -> None:
         """See `Driver`."""
         self._refuse_changes(RequestRefused(str(error), kind="closed"))
-        self._calls.clear()
+        self.calls.disconnected()
 
     # What users ask for
 
@@ -230,15 +233,15 @@ class DeepgramDriver:
         self._pending.append(change)
         if not self._ready:
             self._ready = True
-            if core.is_driver(self) and core.client.connected:
-                for message in self.opening(core.dialogue.handover()):
-                    core.queue(message, bound=True)
-        elif self._sent and core.is_driver(self):
+            self._open()
+        elif self._live:
             if not updates:
                 self._pending.remove(change)
                 change.finish()
             for update in updates:
                 core.queue(update, bound=True)
+        elif self._sent:
+            change.held = tuple(updates)
         return change
 
     def acknowledged(self, event: wire.ServerMessage) -> None:
@@ -255,6 +258,19 @@ class DeepgramDriver:
     def declared(self, name: str) -> bool:
         """See `Driver`."""
         return name in self.settings.function_names()
+
+    def send(self, message: wire.ClientMessage) -> None:
+        """Send a message as the user wrote it, in a session that can be talked to.
+
+        A line for the agent waits for one. Everything else is about the moment, and of no use in another.
+        """
+        self._core.require_open()
+        if self._live:
+            self._core.queue(message, bound=True)
+        elif isinstance(message, wire.InjectAgentMessage):
+            if len(self._lines) >= COMMAND_CAPACITY:
+                raise MailboxFull(f"outbox of {self._core.client.id()}", COMMAND_CAPACITY)
+            self._lines.append(message)
 
     def say(self, say: PendingSay) -> None:
         """See `Driver`. What is said before the settings are applied, or without a connection, is said then."""
@@ -277,65 +293,23 @@ class DeepgramDriver:
 
     def tell_cut(self, state: ResponseState, heard: float, text: str | None) -> None:
         """See `Driver`: this wire has no message for it."""
+        self._forget_unheard(state)
 
     def stop_answer(self, state: ResponseState) -> None:
         """See `Driver`."""
         if self._core.is_driver(self) and state.session == self._core.dialogue.session:
             self._messages.ignore_answer()
 
+    def _forget_unheard(self, state: ResponseState) -> None:
+        # The words come before the sound: where there was none, nothing was said.
+        if not state.items:
+            self._core.dialogue.history.deleted(state.id)
+
     # Functions
-
-    def called(self, call: wire.FunctionCall) -> None:
-        """The model called a function that is to be run here."""
-        tools = self._core.tools
-        tool = tools.tools.get(call.name)
-        if tool is None and (not tools.tools or self.declared(call.name)):
-            # Somebody else answers it: a listener, as in VoxEngine.
-            return
-        if tool is None and not tools.runner.claim(call.id):
-            return
-        self._calls[call.id] = call.thought_signature
-        if tool is None:
-            output = error_output(f"there is no tool {call.name!r}")
-            self._core.dialogue.history.answered(call.id, output)
-            self._answer(call.id, call.name, output)
-        elif not tools.begin(tool, call.id, call.arguments):
-            self._calls.pop(call.id, None)
-
-    def calls_cancelled(self, call_ids: Sequence[str]) -> None:
-        """The server does not want answers to these calls.
-
-        They run on, for what they do may not be half done; where the model asks for the same again in this turn it gets
-        what they bring.
-        """
-        for call_id in call_ids:
-            self._calls.pop(call_id, None)
-        self._core.tools.session_lost(call_ids)
 
     def tool_finished(self, result: ToolResult) -> None:
         """See `Driver`."""
-        if result.call_id in self._calls:
-            self._answer(result.call_id, result.name, result.output)
-        elif result.call_id in self._orphans and not self._core.tools.inherited(result.call_id):
-            # No message of this wire could tell the session; the next one gets it with the history.
-            self._late = True
-            self._core.renew()
-
-    def answer(self, response: wire.FunctionCallResponse) -> None:
-        """Answer a call as the user says."""
-        if response.id is not None:
-            self._core.dialogue.history.answered(response.id, response.content)
-            self._calls.pop(response.id, None)
-        self._core.queue(response, bound=True)
-        self._core.dialogue.owes = True
-
-    def _answer(self, call_id: str, name: str, output: str) -> None:
-        signature = self._calls.pop(call_id, None)
-        if self._core.is_driver(self):
-            self._core.tell(
-                wire.FunctionCallResponse(id=call_id, name=name, content=output, thought_signature=signature)
-            )
-            self._core.dialogue.owes = not self._calls
+        self.calls.finished(result)
 
     # Errors
 
@@ -343,7 +317,8 @@ class DeepgramDriver:
         """An error came, which is the end of the session."""
         core, code = self._core, event.code
         core.report_error(code, event.description, event)
-        text = f"{code}: {core.redactor.text(event.description)[:200]}"
+        # It ends up in logs, which a description may tell too much.
+        text = code if core.privacy else f"{code}: {core.redactor.text(event.description)[:200]}"
         if self.settings.refused(code) and self.settings.take_back():
             self._refuse_changes(RequestRefused(event.description, kind=code))
             core.end_session(ConnectionLost(text))

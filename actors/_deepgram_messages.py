@@ -55,9 +55,11 @@ class DeepgramMessages:
         self._said: dict[str, str] = {}
         self._deaf = False
         """What comes of the agent belongs to an answer that is not wanted any more."""
+        self._nudged = False
+        """The next entry of the history is a turn that nobody is to know of."""
         self._refused: tuple[type, float] | None = None
         self._handlers: dict[type, Handler] = {
-            wire.Welcome: self._on_welcome,
+            wire.Welcome: driver.welcomed,
             wire.SettingsApplied: driver.settings_applied,
             wire.PromptUpdated: driver.acknowledged,
             wire.SpeakUpdated: driver.acknowledged,
@@ -65,6 +67,7 @@ class DeepgramMessages:
             wire.ListenUpdated: driver.acknowledged,
             wire.UserStartedSpeaking: self._on_user_started,
             wire.ConversationText: self._on_text,
+            wire.History: self._on_history,
             wire.BinaryAudio: self._on_audio,
             wire.AgentAudioDone: self._on_audio_done,
             wire.FunctionCallRequest: self._on_calls,
@@ -82,7 +85,7 @@ class DeepgramMessages:
 
     def connected(self) -> None:
         """A connection begins."""
-        self._deaf = False
+        self._deaf = self._nudged = False
         self._echoes.clear()
         self._refused = None
 
@@ -94,10 +97,6 @@ class DeepgramMessages:
         """The wire has no way to stop an answer, so what still comes of it is dropped."""
         self._deaf = True
 
-    def _on_welcome(self, event: wire.Welcome) -> None:
-        self._driver.request_id = event.request_id
-        self._core.ready.set()
-
     # The caller
 
     def _on_user_started(self, event: wire.UserStartedSpeaking) -> None:
@@ -106,44 +105,66 @@ class DeepgramMessages:
             self._turn = self._new_id("user")
         self._core.user_goes_on()
         self._dialogue.user_started(self._turn, event)
+        # Its place is before what the model calls, also where it calls before the words are certain.
+        self._dialogue.history.joined(self._turn, "user", "")
         # The server drops its answer with this, and says no more about it.
+        self._answer_over(event)
+        self._deaf = True
+
+    def _answer_over(self, event: wire.Message) -> None:
         current = self._playback.turns.current
         if current is not None:
             self._dialogue.answer_done(current.id, event)
-        self._deaf = True
 
     def _on_text(self, event: wire.ConversationText) -> bool | None:
+        text = event.content.strip()
         if event.role == "user":
-            return self._on_user_text(event)
-        self._on_agent_text(event)
+            return self._on_user_text(event, text)
+        if event.role == "assistant" and text:
+            self._on_agent_text(event, text)
         return None
 
-    def _on_user_text(self, event: wire.ConversationText) -> bool:
-        text = event.content.strip()
-        self._deaf = False
-        if text in self._echoes:
+    def _on_user_text(self, event: wire.ConversationText, text: str) -> bool:
+        # Whoever speaks has not written; an echo that never came must not swallow the same words.
+        if text in self._echoes and not self._dialogue.speaking:
             self._echoes.remove(text)
+            self._answer_over(event)
             self._dialogue.owes = True
-            return text == self._driver.nudge
+            self._nudged = text == self._driver.nudge
+            return self._nudged
         turn = self._turn or self._new_id("user")
         self._turn = ""
+        aside = event.conversational_behavior == "backchannel"
+        if not aside:
+            # The end of the answer before it may not have been told.
+            self._answer_over(event)
+            self._deaf = False
         if self._dialogue.speaking:
-            self._dialogue.user_stopped(event)
-        self._dialogue.owes = True
+            self._dialogue.user_stopped(event, answered=not aside)
+        self._dialogue.owes = self._dialogue.owes or not aside
         self._dialogue.user_text(turn, text, event, completed=True)
+        return False
+
+    def _on_history(self, event: wire.History) -> bool:
+        if self._nudged and event.role == "user":
+            self._nudged = False
+            return True
+        for call in event.function_calls or ():
+            self._driver.calls.reported(call)
         return False
 
     # The agent
 
-    def _on_agent_text(self, event: wire.ConversationText) -> None:
-        text = event.content.strip()
-        state, current = self._playback.turns.active, self._playback.turns.current
-        if self._deaf and current is not None and current.dead and not current.done:
+    def _on_agent_text(self, event: wire.ConversationText, text: str) -> None:
+        turns = self._playback.turns
+        say, current = self._say_of(text), turns.current
+        if say is None and self._deaf and current is not None and current.dead and not current.done:
             # The rest of an answer that was interrupted from here.
             return
         self._deaf = False
-        if state is None:
-            state = self._begin(event, self._say_of(text))
+        state = turns.active
+        if state is None or say is not None:
+            state = self._begin(event, say)
         so_far = self._said.get(state.id, "")
         piece = f" {text}" if so_far else text
         whole = self._said[state.id] = so_far + piece
@@ -161,7 +182,8 @@ class DeepgramMessages:
     def _say_of(self, text: str) -> PendingSay | None:
         """The line that an answer beginning with these words is."""
         says = self._dialogue.says
-        say = next((say for say in says if say.text.strip().startswith(text)), None)
+        words = text.split()
+        say = next((say for say in says if say.text.split()[: len(words)] == words), None)
         if say is not None:
             says.remove(say)
         return say
@@ -176,7 +198,9 @@ class DeepgramMessages:
 
     def _on_audio_done(self, event: wire.AgentAudioDone) -> None:
         state = self._playback.turns.current
-        self._deaf = False
+        if state is None or not state.done:
+            # Behind a turn of the caller's it belongs to what was dropped, and what is still on its way as well.
+            self._deaf = False
         if state is not None:
             self._dialogue.answer_done(state.id, event)
 
@@ -186,15 +210,13 @@ class DeepgramMessages:
         self._dialogue.owes = False
         for call in event.functions:
             self._dialogue.called(call.id, call.name, call.arguments, event)
-            if call.client_side:
-                self._driver.called(call)
+            self._driver.calls.called(call)
 
     def _on_calls_cancelled(self, event: wire.FunctionCallCancelled) -> None:
-        self._driver.calls_cancelled([call.id for call in event.functions])
+        self._driver.calls.cancelled([call.id for call in event.functions])
 
     def _on_answered_there(self, event: wire.FunctionCallResponse) -> None:
-        if event.id is not None:
-            self._dialogue.history.answered(event.id, event.content)
+        self._driver.calls.answered_there(event)
         self._dialogue.owes = True
 
     # Lines that are not said
