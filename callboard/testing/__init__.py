@@ -4,6 +4,9 @@
 is here is what callboard's own tests use.
 """
 
+from callboard.actors.emulators import ScriptedCaller as ScriptedCaller
+
+from ._calls import SimulatedCall as SimulatedCall, simulate_call as simulate_call
 from ._determinism import (
     NotDeterministic as NotDeterministic,
     Simulation as Simulation,
@@ -21,7 +24,9 @@ from ._kill import (
     kill_once as kill_once,
 )
 from ._leaks import Leaked as Leaked, assert_no_leaks as assert_no_leaks
+from ._leg import Board as Board, MemoryLeg as MemoryLeg, open_board as open_board
 from ._log import EventLog as EventLog
 from ._network import MemoryNetwork as MemoryNetwork, Transport as Transport
+from ._provider import ScriptedProvider as ScriptedProvider, ScriptedSession as ScriptedSession
 from ._steps import ActorSteps as ActorSteps, StepKill as StepKill
 from ._world import World as World, open_world as open_world

@@ -1,5 +1,6 @@
 """A whole world for one call or many: carrier, server, voice agent, emulated providers, in one process."""
 
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,6 +50,12 @@ KEY = "sk-simulated-0123456789abcdef"
 """The credential of every provider in a world: it must appear nowhere."""
 
 GREETING = "Hello, this is the clinic."
+
+# Where a client looks for its provider, and for its key.
+_VARIABLES = {
+    "grok": ("CALLBOARD_GROK_URL", "XAI_API_KEY"),
+    "deepgram": ("CALLBOARD_DEEPGRAM_URL", "DEEPGRAM_API_KEY"),
+}
 
 Emulator = GrokEmulator | DeepgramEmulator
 
@@ -114,8 +121,8 @@ async def open_world(
         deepgram_options: The same.
         options: Of the default scenario's connections.
         trace: Where the default scenario writes traces.
-        frames_per_message: 20 ms frames that a caller's message holds; by default 1, and 5 where messages travel without
-            framing.
+        frames_per_message: 20 ms frames that a message of the caller holds; by default 1, and 5 where messages travel
+            without framing.
 
     A world that is left ends its calls first.
     """
@@ -138,11 +145,13 @@ async def open_world(
     ):
         simulation.systems += [system, outside]
         chosen: list[Provider] = []
+        found: dict[str, str] = {}
         for name, emulator in emulators.items():
             ref = await outside.start(_emulated(name, emulator, outside))
             bound = ref.value
             assert isinstance(bound, Bound)
             url = f"ws://{bound.authority}"
+            found |= {_VARIABLES[name][0]: url, _VARIABLES[name][1]: KEY}
             chosen.append(
                 grok.Provider(base_url=url, xai_api_key=KEY)
                 if name == "grok"
@@ -165,7 +174,7 @@ async def open_world(
             await agent.say(GREETING)
             await call.wait_ended()
 
-        async with trio.open_nursery() as logging:
+        async with _environment(found), trio.open_nursery() as logging:
             logging.start_soon(_log_actors, simulation.log, system)
             async with open_server(system, (Route(".*", serve),), ServerOptions(port=0)) as server:
                 carrier = CarrierEmulator(
@@ -183,6 +192,21 @@ async def open_world(
                 )
                 yield world
             logging.cancel_scope.cancel(reason="the world ends")
+
+
+@asynccontextmanager
+async def _environment(values: dict[str, str]) -> AsyncGenerator[None, None]:
+    """Clients that are told nothing find the emulated providers."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _emulated(name: str, emulator: Emulator, outside: System) -> ChildSpec[Any, Bound]:

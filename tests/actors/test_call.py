@@ -15,7 +15,7 @@ from callboard.actors._call_events import CallEvent, Connected, Disconnected, Me
 from callboard.actors._switchboard import Refused, Route
 from callboard.media import ULAW_8K, AudioFrame, WavError, read_wav, ulaw_decode, write_wav
 
-from .memory_leg import MemoryLeg, open_board
+from callboard.testing import MemoryLeg, open_board
 from .test_media_ports import Unit
 
 

@@ -17,7 +17,7 @@ from callboard.actors._transcript import Speaker
 from callboard.media import Samples, ToneDecoder, ToneEncoder, ulaw_decode, ulaw_encode
 from tests.actors.emulator_grok_kit import running
 from tests.actors.emulator_kit import Rules, call as call_tool, say
-from tests.actors.memory_leg import MemoryLeg
+from callboard.testing import MemoryLeg
 
 LONG = " ".join(["one two three four five six seven eight nine ten eleven twelve"] * 5)
 

@@ -6,15 +6,22 @@ from typing import Any
 
 import attrs
 import trio
+import trio.testing
 
-from callboard.actors._call import Call, Scenario
-from callboard.actors._call_end import EndReason
-from callboard.actors._context import Context
-from callboard.actors._leg import LegEvents, LegInfo
-from callboard.actors._leg_playout import LegPlayout
-from callboard.actors._pacer import Pacer
-from callboard.actors._switchboard import Route, Switchboard
-from callboard.actors._system import System, open_system
+from callboard.actors import (
+    Call,
+    Context,
+    EndReason,
+    LegEvents,
+    LegInfo,
+    LegPlayout,
+    Pacer,
+    Route,
+    Scenario,
+    Switchboard,
+    System,
+    open_system,
+)
 from callboard.media import ULAW_8K
 
 FRAME = 160
@@ -22,15 +29,26 @@ FRAME = 160
 
 @attrs.frozen
 class Sent:
+    """Something that went to the other party."""
+
     at: float
+    """Trio time, float seconds."""
     kind: str
+    """`audio`, `mark` or `clear`."""
     payload: bytes = b""
     generation: int = 0
     name: str = ""
+    """Of a mark."""
 
 
 class MemoryLeg:
-    """The other party of a call in a test."""
+    """The other party of a call in a test, in mu-law at 8 kHz. Made by `Board.call`.
+
+    Args:
+        pacer: The system's wheel.
+        call_id: As a carrier would name it.
+        to: The destination that was called.
+    """
 
     format = ULAW_8K
 
@@ -44,12 +62,16 @@ class MemoryLeg:
         self._spoken = 0
 
     def attach(self, events: LegEvents) -> None:
+        """See `Leg`."""
         self._events = events
 
     def close(self) -> None:
+        """See `Leg`."""
         self._closing.set()
 
     async def run(self, context: Context[Any], /, *, task_status: trio.TaskStatus[None]) -> None:
+        """See `Leg`."""
+        del context
         task_status.started()
         self.running = True
         try:
@@ -61,12 +83,13 @@ class MemoryLeg:
     # What the other party does
 
     def begin(self) -> None:
+        """Connect the media stream."""
         assert self._events is not None
         self.playout.start(trio.current_time())
         self._events.leg_started(trio.current_time())
 
     def speak(self, payload: bytes) -> None:
-        """One frame, at the next place on the timeline."""
+        """One frame of mu-law, at the next place on the timeline."""
         assert self._events is not None
         self._events.leg_audio(payload, self._spoken)
         self._spoken += len(payload)
@@ -78,10 +101,12 @@ class MemoryLeg:
             self.speak(bytes([octet]) * FRAME)
 
     def press(self, digit: str) -> None:
+        """Press a key."""
         assert self._events is not None
         self._events.leg_tone(digit)
 
     def hang_up(self) -> None:
+        """End the call."""
         assert self._events is not None
         self._events.leg_ended(EndReason.CALLER_HUNG_UP, "")
         self._closing.set()
@@ -93,18 +118,21 @@ class MemoryLeg:
     # PlayoutWire
 
     def wire_audio(self, payload: bytes, generation: int) -> None:
+        """See `PlayoutWire`."""
         self.sent.append(Sent(trio.current_time(), "audio", payload, generation))
 
     def wire_mark(self, name: str, generation: int) -> None:
+        """See `PlayoutWire`."""
         self.sent.append(Sent(trio.current_time(), "mark", name=name, generation=generation))
 
     def wire_clear(self, generation: int) -> None:
+        """See `PlayoutWire`."""
         self.sent.append(Sent(trio.current_time(), "clear", generation=generation))
 
 
 @attrs.define
 class Board:
-    """A switchboard and the calls a test makes on it."""
+    """A switchboard and the calls a test makes on it; see `open_board`."""
 
     system: System
     switchboard: Switchboard
@@ -113,6 +141,13 @@ class Board:
     async def call(
         self, *, call_id: str = "CA1", to: str = "+1555", begin: bool = True
     ) -> tuple[MemoryLeg, Call]:
+        """Make a call; its scenario runs until it waits for something.
+
+        Args:
+            call_id: As a carrier would name it.
+            to: The destination.
+            begin: Connect the media stream at once.
+        """
         leg = MemoryLeg(self.switchboard.pacer, call_id=call_id, to=to)
         self.nursery.start_soon(self.switchboard.run_call, leg)
         while not leg.running:
@@ -128,6 +163,13 @@ class Board:
 async def open_board(
     scenario: Scenario, *, routes: tuple[Route, ...] | None = None, max_calls: int = 10
 ) -> AsyncGenerator[Board, None]:
+    """A switchboard without a carrier: calls are made by `Board.call`.
+
+    Args:
+        scenario: Runs for each call.
+        routes: Instead of the one scenario.
+        max_calls: A further call is refused.
+    """
     async with open_system(seed=1) as system, trio.open_nursery() as nursery:
         switchboard = Switchboard(system, routes or (Route(".*", scenario),), max_calls=max_calls)
         await switchboard.start()
