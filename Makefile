@@ -12,7 +12,7 @@ OUT ?= demo-out
 # synchronous. 124: an actor's body is async by its contract.
 ASYNC_OFF := ASYNC114,ASYNC120,ASYNC124,ASYNC128
 
-.PHONY: demo test lint format wheel bench docs clean
+.PHONY: demo test lint format wheel bench soak docs clean
 
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit("callboard needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -53,6 +53,10 @@ wheel: $(DEV_STAMP)
 # Twenty calls at once for a minute, each of them checked.
 bench: $(DEV_STAMP)
 	$(BIN)/python benchmarks/concurrent_calls.py --calls 20 --seconds 60
+
+# Calls that come and go for ten minutes; SOAK="--minutes 120 --provider deepgram" for another one.
+soak: $(DEV_STAMP)
+	$(BIN)/python benchmarks/soak.py $(SOAK)
 
 # The pages that are made from the code.
 docs: $(DEV_STAMP)

@@ -10,14 +10,10 @@ to the sample, and nothing left on the server afterwards.
 
 import argparse
 import json
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
-import urllib.request
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +34,7 @@ from callboard.actors.emulators import (
 )
 from callboard.media import ToneDecoder, read_wav
 from callboard.media.speech import load_speech
+from programs import fetch, http_url, open_program
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
@@ -52,37 +49,6 @@ def script(seconds: float, number: int) -> tuple[Step, ...]:
         if turn % 2:
             steps += [WaitForAgent(timeout=30), WaitForSilence(1.2)]
     return tuple(steps)
-
-
-@contextmanager
-def program(*arguments: str) -> Generator[str, None, None]:
-    """Run a callboard command for the time of the body; gives the URL it listens on."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "callboard.cli", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        match = re.match(r"listening on (\S+)", line)
-        if match is None:
-            raise RuntimeError(
-                f"{arguments[0]} did not start: {line}{process.stderr.read() if process.stderr else ''}"
-            )
-        yield match[1]
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        assert process.stderr is not None
-        for line in process.stderr.read().splitlines():
-            if " WARNING " in line or " ERROR " in line:
-                print(f"{arguments[0]}: {line}", file=sys.stderr)
 
 
 def heard_words(result: CallResult) -> tuple[int, int]:
@@ -124,13 +90,6 @@ def check(result: CallResult, folder: Path) -> list[str]:
     return faults
 
 
-def health(url: str) -> dict[str, object]:
-    """What the server says of itself."""
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        found: dict[str, object] = json.load(answer)
-        return found
-
-
 def report(results: Sequence[CallResult], folder: Path) -> int:
     """Print figures and faults; the number of calls with a fault."""
     bad = 0
@@ -165,10 +124,12 @@ def main() -> int:
     bank = SpeechBank(load_speech("tones"))
     with (
         tempfile.TemporaryDirectory() as folder,
-        program("emulate", "grok", "--port", "0", "--speech", "tones") as provider,
-        program("serve", "--port", "0", "--quiet", "--provider-url", provider, "--record", folder) as media,
+        open_program("emulate", "grok", "--port", "0", "--speech", "tones") as provider,
+        open_program(
+            "serve", "--port", "0", "--quiet", "--provider-url", provider.url, "--record", folder
+        ) as server,
     ):
-        carrier = CarrierEmulator(TcpNetwork(), media, time_limit=options.seconds)
+        carrier = CarrierEmulator(TcpNetwork(), server.url, time_limit=options.seconds)
         callers = [
             ScriptedCaller(script(options.seconds, number), bank, stay=True)
             for number in range(options.calls)
@@ -177,8 +138,8 @@ def main() -> int:
         async def run() -> tuple[tuple[CallResult, ...], dict[str, object]]:
             results = await carrier.place_calls(callers, interval=0.05)
             await trio.sleep(1)
-            url = media.replace("ws://", "http://").replace("/twilio/media", "/healthz")
-            return results, await trio.to_thread.run_sync(health, url)
+            health = await trio.to_thread.run_sync(fetch, http_url(server.url, "/healthz"))
+            return results, json.loads(health)
 
         results, left = trio.run(run)
         bad = report(results, Path(folder))
