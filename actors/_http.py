@@ -5,7 +5,7 @@ metrics and webhooks are rare beside media. An upgrade hands the octets read so 
 which sees the stream from its beginning.
 """
 
-import functools
+import errno
 import json
 import logging
 import ssl
@@ -27,6 +27,10 @@ MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
 HANDSHAKE_TIMEOUT = 5.0
 MAX_CONNECTIONS = 2000
+
+# Out of file handles or memory: the connection stays in the queue, and others may end meanwhile.
+ACCEPT_LATER = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+ACCEPT_PAUSE = 0.1
 
 JSON_TYPE = "application/json"
 
@@ -126,7 +130,7 @@ async def serve_http(
     queue: int = QUEUE,
     max_connections: int = MAX_CONNECTIONS,
     ssl_context: ssl.SSLContext | None = None,
-    handler_nursery: trio.Nursery | None = None,
+    home: Callable[[], Awaitable[trio.Nursery]] | None = None,
     task_status: trio.TaskStatus[Bound] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
     """Listen and serve until cancelled.
@@ -144,7 +148,8 @@ async def serve_http(
         queue: WebSocket messages held for a reader.
         max_connections: Connections beyond this number are closed at once.
         ssl_context: TLS for the listener.
-        handler_nursery: Where connections live, so that they outlive the listener; here if None.
+        home: Says where a connection lives, so that it outlives the listener; here if None. A connection that came
+            waits for it.
         task_status: Gets `Bound` once connections are accepted.
 
     Raises:
@@ -218,14 +223,30 @@ async def serve_http(
                 await _run(Upgrade(request, proposal, stream))
             nursery.cancel_scope.cancel(reason="the WebSocket's handler returned")
 
+    async def accept(listener: trio.abc.Listener[trio.abc.Stream]) -> None:
+        async with listener:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as error:
+                    if error.errno not in ACCEPT_LATER:
+                        raise
+                    _log.error("a connection cannot be accepted now: %s", error)
+                    await trio.sleep(ACCEPT_PAUSE)
+                    continue
+                try:
+                    where = nursery if home is None else await home()
+                except BaseException:
+                    await trio.aclose_forcefully(stream)
+                    raise
+                where.start_soon(handle, stream)
+
     async with trio.open_nursery() as nursery:
-        # Bound once all listeners accept: a client that reads our port may connect at once.
         for listener in listeners:
-            await nursery.start(
-                functools.partial(trio.serve_listeners, handler_nursery=handler_nursery), handle, [listener]
-            )
+            nursery.start_soon(accept, listener)
+        # They accept already as far as a client can tell: the operating system, or the network, queues it.
         task_status.started(Bound(host=host, port=bound_port(listeners[0])))
-    raise AssertionError("serve_listeners returned")
+    raise AssertionError("the listeners ended")
 
 
 @attrs.frozen

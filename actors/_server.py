@@ -53,6 +53,7 @@ class CallServer:
         self.options = options
         self.bound = Bound(host=options.host, port=options.port)
         self._connections: trio.Nursery | None = None
+        self._held = trio.Event()
 
     @property
     def media_url(self) -> str:
@@ -99,8 +100,20 @@ class CallServer:
     ) -> None:
         async with trio.open_nursery() as nursery:
             self._connections = nursery
+            self._held.set()
             task_status.started(nursery)
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                # Until the next life; what comes meanwhile waits for it.
+                self._held = trio.Event()
+
+    async def _home(self) -> trio.Nursery:
+        # No checkpoint between the look and the use.
+        while not self._held.is_set():
+            await self._held.wait()
+        assert self._connections is not None
+        return self._connections
 
     async def _run(self, context: Context[object], /, *, task_status: trio.TaskStatus[Bound]) -> None:
         del context
@@ -113,7 +126,7 @@ class CallServer:
             on_upgrade=self._on_upgrade,
             max_message=MAX_MEDIA_MESSAGE,
             max_connections=self.options.max_calls + 64,
-            handler_nursery=self._connections,
+            home=self._home,
             task_status=task_status,
         )
 

@@ -140,6 +140,8 @@ class WebSocket:
         self._stream = stream
         self.id = name
         self._sent = self._received = self._octets_sent = self._octets_received = 0
+        # The library's reader was cancelled, so nobody would see the peer's answer to a close.
+        self._deaf = False
 
     @property
     def subprotocol(self) -> str | None:
@@ -181,6 +183,7 @@ class WebSocket:
         try:
             message = await self._connection.get_message()
         except trio_websocket.ConnectionClosed as error:
+            self._deaf = self._connection.closed is None
             raise self._closed(error) from None
         self._received += 1
         self._octets_received += len(message)
@@ -207,7 +210,7 @@ class WebSocket:
     async def finish(self) -> None:
         """Close whatever happened: the last thing its owner does, also while it is being cancelled."""
         cancelled = trio.current_effective_deadline() == -math.inf
-        timeout = GOODBYE_TIMEOUT if cancelled else CLOSE_TIMEOUT
+        timeout = GOODBYE_TIMEOUT if cancelled or self._deaf else CLOSE_TIMEOUT
         with trio.move_on_after(timeout, shield=True):
             await self._close(timeout, 1001 if cancelled else 1000, "")
 
