@@ -185,6 +185,7 @@ def kill_every_actor(
     began = time.perf_counter()
     counted, error = _run(run, None, seed, transport, watchdog)
     if error is not None:
+        error.add_note("in the run without a kill, which has to pass first")
         raise error
     checkpoints = {
         path: steps

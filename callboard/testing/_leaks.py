@@ -72,7 +72,7 @@ def holdings(system: "System | None" = None) -> Holdings:
     """
     return Holdings(
         tasks=Counter(_label(task) for task in _living_tasks()),
-        actors=Counter(() if system is None else system.registry),
+        actors=Counter(() if system is None else tuple(system.registry)),
         streams=Counter(() if system is None else _streams(system)),
         files=Counter(_files()),
         timers=Counter(() if system is None else _timers(system)),
