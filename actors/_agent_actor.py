@@ -64,6 +64,8 @@ class AgentActor:
             for driver in core.drivers
         }
 
+        core.on_renew = lambda: self.connection.renew()  # noqa: PLW0108  (another one after a failover)
+
     @property
     def connection(self) -> ProviderConnection[Any, Any]:
         """The one to the present provider."""

@@ -95,6 +95,8 @@ class AgentCore:
         """The greeting of the first connection is complete, or the client is over."""
         self.answered = trio.Event()
         """A server has said anything at all, or the client is over."""
+        self.on_renew: Callable[[], None] | None = None
+        """Set by the actor that has the connections."""
         self.on_close: Callable[[WebSocketClosed], object] | None = None
         self.closed = False
         self.failure: ProviderFailed | None = None
@@ -324,7 +326,8 @@ class AgentCore:
 
     def renew(self) -> None:
         """Have the session replaced at the next pause."""
-        self.client._actor.connection.renew()
+        if self.on_renew is not None:
+            self.on_renew()
 
     def session_ready(self, native: object) -> None:
         """The session is configured and may be talked to."""

@@ -39,3 +39,14 @@ def test_readme_names_commands_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^\$ make ([a-z]+)", readme, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_page_on_testing_runs() -> None:
+    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL), 1):
+        exec(compile(block, f"docs/testing.md, block {number}", "exec"), names)  # noqa: S102
+    tests = [value for name, value in names.items() if name.startswith("test_") and callable(value)]
+    assert len(tests) == 3
+    for test in tests:
+        test()

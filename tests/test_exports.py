@@ -21,6 +21,7 @@ PACKAGES = (
     "callboard.protocols.deepgram",
     "callboard.protocols.grok",
     "callboard.protocols.twilio",
+    "callboard.testing",
 )
 
 
