@@ -325,16 +325,22 @@ class Call(MediaUnit):
         return call_tree(self.id(), self.leg.run, self._run_scenario)
 
     async def _run_scenario(
-        self, _context: "Context[object]", /, *, task_status: trio.TaskStatus[None]
+        self, context: "Context[object]", /, *, task_status: trio.TaskStatus[None]
     ) -> None:
         task_status.started()
         try:
             await self._scenario(self)
+            self._because(EndReason.SCENARIO_DONE, "")
         except Exception as error:
             # The supervisor logs it, with its traceback.
             self._because(EndReason.SCENARIO_FAILED, f"{type(error).__name__}", error)
             raise
-        self._because(EndReason.SCENARIO_DONE, "")
+        finally:
+            if context.swept:
+                # A supervisor goes on without a child that it took down itself, and a scenario cannot begin again:
+                # the caller would be left with nobody.
+                self._because(EndReason.KILLED, "a part of it died that the scenario was built on")
+                self.leg.close()
 
     def _because(self, reason: EndReason, text: str, error: BaseException | None = None) -> None:
         if self._cause is None:

@@ -80,6 +80,11 @@ class Context(Generic[M]):
             self._stop_requested = trio.Event()
         return self._stop_requested
 
+    @property
+    def swept(self) -> bool:
+        """Whether this life ends because a sibling failed and the supervisor's strategy takes this actor down too."""
+        return self._cell.swept
+
     async def spawn(self, spec: ChildSpec[N, Any]) -> "ActorRef[N]":
         """Start a child of this actor, supervised one for one.
 
