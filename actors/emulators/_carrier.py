@@ -42,8 +42,8 @@ class CarrierEmulator:
         time_limit: Calls end after so long, float seconds.
         record_limit: So much of each call is kept, float seconds, 16 kB each; 0 for none.
         dial_timeout: For opening a socket, float seconds.
-        frames_per_message: 20 ms frames of audio in one message: 1 as carriers have it; 5 for simulations, which are much
-            faster then.
+        frames_per_message: 20 ms frames of audio in one message: 1 as carriers have it; 5 for simulations, which are
+            much faster then.
         ssl_context: For `wss`.
     """
 

@@ -398,7 +398,11 @@ class CarrierCall:
                     break
                 else:
                     self._wake = trio.Event()
-                    with trio.move_on_at(self._later[0][0] if self._later else math.inf):
+                    if self._later:
+                        with trio.move_on_at(self._later[0][0]):
+                            await self._wake.wait()
+                    else:
+                        # Fifty times a second.
                         await self._wake.wait()
         except SocketClosed:
             # The reader finds the same and knows what came before it.
