@@ -345,11 +345,14 @@ async def test_a_caller_who_speaks_for_long_is_no_stall(autojump_clock: object) 
 
 
 async def test_an_answer_that_is_owed_and_does_not_come_is_a_stall(autojump_clock: object) -> None:
-    options = ConnectionOptions(stall_timeout=15.0)
+    options = ConnectionOptions(stall_timeout=20.0)
     async with open_session(options=options) as rig:
         await rig.peer.user("Where is it?")
-        rig.peer.done.set()
-        await rig.server.peer(within=30)
+        start = trio.current_time()
+        await rig.reconnected()
+        assert 20 <= trio.current_time() - start < 35
+        await rig.applied()
+        assert (await rig.peer.next())["content"] == "Where is it?"
 
 
 # `interrupt`
