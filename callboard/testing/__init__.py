@@ -26,7 +26,15 @@ from ._kill import (
 from ._leaks import Leaked as Leaked, assert_no_leaks as assert_no_leaks
 from ._leg import Board as Board, MemoryLeg as MemoryLeg, open_board as open_board
 from ._log import EventLog as EventLog
+from ._monitors import Monitors as Monitors
+from ._monitors_report import (
+    INVARIANTS as INVARIANTS,
+    InvariantRow as InvariantRow,
+    InvariantViolated as InvariantViolated,
+    Violation as Violation,
+)
 from ._network import MemoryNetwork as MemoryNetwork, Transport as Transport
 from ._provider import ScriptedProvider as ScriptedProvider, ScriptedSession as ScriptedSession
-from ._steps import ActorSteps as ActorSteps, StepKill as StepKill
+from ._steps import ActorSteps as ActorSteps, StepKill as StepKill, Wait as Wait
+from ._two_calls import two_calls as two_calls
 from ._world import World as World, open_world as open_world
