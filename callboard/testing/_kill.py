@@ -2,8 +2,10 @@
 
 import fnmatch
 import itertools
+import math
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import attrs
@@ -12,7 +14,7 @@ from callboard.actors._exit import as_group
 
 from ._determinism import WATCHDOG, Simulation, simulate
 from ._network import Transport
-from ._steps import ActorSteps, StepKill
+from ._steps import ActorSteps, StepKill, Wait
 
 Run = Callable[[Simulation], Awaitable[object]]
 
@@ -31,6 +33,9 @@ class KillFailure:
 
     path: str
     step: int
+    """After which of its steps."""
+    later: float
+    """How long after that step, float seconds."""
     seed: int
     transport: Transport
     time: float | None
@@ -39,10 +44,19 @@ class KillFailure:
     """What the run raised."""
 
     def __str__(self) -> str:
+        later = f" and {self.later:g} s" if self.later else ""
         when = "" if self.time is None else f" ({self.time:.3f} s into the run)"
         return (
-            f"killing {self.path} after its step {self.step}{when}, seed {self.seed}, "
+            f"killing {self.path} after its step {self.step}{later}{when}, seed {self.seed}, "
             f"{self.transport.value}: {_text(self.error)}"
+        )
+
+    @property
+    def again(self) -> str:
+        """The call that makes this run again."""
+        later = f", later={self.later!r}" if self.later else ""
+        return (
+            f"kill_once(run, {self.path!r}, {self.step}{later}, seed={self.seed}, transport={self.transport})"
         )
 
 
@@ -55,10 +69,12 @@ class KillReport:
     checkpoints: Mapping[str, int]
     """By the path of each actor that was chosen: the steps it makes in a run without a kill."""
     kills: Mapping[str, int]
-    """By path: in how many runs it was killed."""
+    """By path: in how many runs it was killed, at checkpoints and while it waited at one."""
     failures: tuple[KillFailure, ...]
-    complete: bool
-    """Whether every run that was planned was made; too many failures end it early."""
+    planned: int
+    """How many runs there were to be; too many failures end it early."""
+    sampled: bool
+    """Whether checkpoints were left out, by `every` or `limit`."""
     duration: float
     """Of all runs, float seconds of wall time."""
 
@@ -70,20 +86,22 @@ class KillReport:
     @property
     def exhaustive(self) -> bool:
         """Whether each chosen actor was killed at each of its checkpoints."""
-        return dict(self.kills) == dict(self.checkpoints)
+        return not self.sampled and self.runs == self.planned
 
     def render(self) -> str:
         """A table of the actors, and below it the failures."""
-        failed = {path: sum(one.path == path for one in self.failures) for path in self.checkpoints}
+        failed = Counter(one.path for one in self.failures)
         width = max(len("actor"), *map(len, self.checkpoints))
         rows = [f"{'actor':{width}}  checkpoints  killed  failed"]
         rows += [
-            f"{path:{width}}  {steps:11}  {self.kills.get(path, 0):6}  {failed[path]:6}"
+            f"{path:{width}}  {steps:11}  {self.kills[path]:6}  {failed[path]:6}"
             for path, steps in self.checkpoints.items()
         ]
         total = sum(self.checkpoints.values())
         rows.append(f"{'all':{width}}  {total:11}  {self.runs:6}  {len(self.failures):6}")
-        how = "every checkpoint" if self.exhaustive else "a sample" if self.complete else "ended early"
+        how = "every checkpoint" if self.exhaustive else "a sample"
+        if self.runs < self.planned:
+            how = f"ended early ({self.runs} of {self.planned} runs)"
         rows.append(
             f"{how}, seed {self.seed}, {self.transport.value}, {self.duration:.1f} s"
             f" ({self.duration / max(1, self.runs):.3f} s each)"
@@ -112,6 +130,7 @@ def kill_once(
     path: str,
     step: int,
     *,
+    later: float = 0.0,
     seed: int = 0,
     transport: Transport = Transport.MESSAGES,
     watchdog: float = WATCHDOG,
@@ -122,6 +141,7 @@ def kill_once(
         run: See `kill_every_actor`, as for `seed`, `transport` and `watchdog`.
         path: The actor's.
         step: After which of its steps.
+        later: How long after that step, float seconds.
 
     Returns:
         The kill.
@@ -130,9 +150,11 @@ def kill_once(
         KillNotReached: The actor did not come to that step.
         BaseException: What the run raised.
     """
-    steps, error = _run(run, (path, step), seed, transport, watchdog)
+    steps, error = _run(run, _Kill(path, step, later), seed, transport, watchdog)
     if error is not None:
         raise error
+    if not steps.fired:
+        raise KillNotReached(f"{path} had ended {later:g} s after its step {step} (seed {seed})")
     return steps.fired[0]
 
 
@@ -144,6 +166,7 @@ def kill_every_actor(
     skip: Sequence[str] = (),
     every: int = 1,
     limit: int | None = None,
+    idle: float | None = 1.0,
     transport: Transport = Transport.MESSAGES,
     watchdog: float = WATCHDOG,
     max_failures: int = 1,
@@ -163,7 +186,9 @@ def kill_every_actor(
         only: Patterns of the paths of the actors to kill, as of file names; `*` takes slashes too.
         skip: Patterns of those to leave alone.
         every: Kill at every so many checkpoints of an actor only, from its first.
-        limit: At most so many of each actor, spread over its life; which of them depends on `seed`.
+        limit: At most so many kills of each actor, spread over its life; which of them depends on `seed`.
+        idle: An actor that stands at one checkpoint for longer is killed there again after each so many seconds, for
+            the others have gone on meanwhile; None to kill it only as it gets there.
         transport: What travels on the simulation's network. Messages are several times as fast as frames.
         watchdog: How long one run may take, float seconds of wall time.
         max_failures: End after so many runs that failed.
@@ -175,13 +200,12 @@ def kill_every_actor(
     Raises:
         ActorKillFailed: Runs failed.
         NothingToKill: There was no checkpoint of an actor that was chosen.
-        ValueError: A number is not positive.
+        ValueError: `every`, `limit`, `idle` or `max_failures` is not positive.
         BaseException: What the run without a kill raised.
     """
-    if every < 1 or max_failures < 1 or (limit is not None and limit < 1):
-        raise ValueError(
-            f"every, limit and max_failures are at least 1, not {every!r}, {limit!r} and {max_failures!r}"
-        )
+    for name, value in {"every": every, "limit": limit, "idle": idle, "max_failures": max_failures}.items():
+        if value is not None and value <= 0:
+            raise ValueError(f"{name} is positive, not {value!r}")
     began = time.perf_counter()
     counted, error = _run(run, None, seed, transport, watchdog)
     if error is not None:
@@ -198,17 +222,24 @@ def kill_every_actor(
             f"part in which to kill, and {only!r} must match some of {list(counted.counts)!r}"
         )
     rng = random.Random(seed)
-    plan = [(path, step) for path, n in checkpoints.items() for step in _chosen(n, every, limit, rng)]
+    plan: list[_Kill] = []
+    sampled = every > 1
+    for path, n_steps in checkpoints.items():
+        moments = _moments(path, n_steps, every, counted.waits.get(path, ()), idle)
+        chosen = _spread(moments, limit, rng)
+        sampled = sampled or len(chosen) < len(moments)
+        plan += chosen
     kills = dict.fromkeys(checkpoints, 0)
     failures: list[KillFailure] = []
-    for done, (path, step) in enumerate(plan, 1):
-        steps, error = _run(run, (path, step), seed, transport, watchdog)
-        kills[path] += 1
+    for done, kill in enumerate(plan, 1):
+        steps, error = _run(run, kill, seed, transport, watchdog)
+        kills[kill.path] += 1
         if error is not None:
             failures.append(
                 KillFailure(
-                    path=path,
-                    step=step,
+                    path=kill.path,
+                    step=kill.step,
+                    later=kill.later,
                     seed=seed,
                     transport=transport,
                     time=steps.fired[0].time if steps.fired else None,
@@ -225,7 +256,8 @@ def kill_every_actor(
         checkpoints=checkpoints,
         kills=kills,
         failures=tuple(failures),
-        complete=sum(kills.values()) == len(plan),
+        planned=len(plan),
+        sampled=sampled,
         duration=time.perf_counter() - began,
     )
     if failures:
@@ -233,8 +265,15 @@ def kill_every_actor(
     return report
 
 
+@attrs.frozen
+class _Kill:
+    path: str
+    step: int
+    later: float = 0.0
+
+
 def _run(
-    run: Run, kill: tuple[str, int] | None, seed: int, transport: Transport, watchdog: float
+    run: Run, kill: _Kill | None, seed: int, transport: Transport, watchdog: float
 ) -> tuple[ActorSteps, BaseException | None]:
     """One run: the steps that were counted in it, and what it raised."""
     steps = ActorSteps()
@@ -243,7 +282,7 @@ def _run(
         nonlocal steps
         steps = simulation.steps
         if kill is not None:
-            steps.kill_at(*kill)
+            steps.kill_at(kill.path, kill.step, later=kill.later)
         await run(simulation)
 
     error: BaseException | None = None
@@ -253,11 +292,11 @@ def _run(
         if _stops_all(caught):
             raise
         error = caught
-    if kill is not None and error is None and not steps.fired:
-        path, step = kill
+    # A later one may come too late: where nothing else happened until the actor's next step, and that was its last.
+    if kill is not None and kill.later == 0 and error is None and not steps.fired:
         error = KillNotReached(
-            f"{path} made {steps.counts.get(path, 0)} steps and was to be killed after its step {step} (seed {seed}); "
-            "does the run depend on something beside its seed?"
+            f"{kill.path} made {steps.counts.get(kill.path, 0)} steps and was to be killed after its "
+            f"step {kill.step} (seed {seed}); does the run depend on something beside its seed?"
         )
     return steps, error
 
@@ -275,14 +314,23 @@ def _matches(path: str, patterns: Sequence[str], *, roots: Collection[str] = ())
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _chosen(n: int, every: int, limit: int | None, rng: random.Random) -> Sequence[int]:
-    """Which of the steps 1 to n."""
-    steps = range(1, n + 1, every)
-    if limit is None or len(steps) <= limit:
-        return steps
-    # One out of each of `limit` stretches.
-    edges = [len(steps) * at // limit for at in range(limit + 1)]
-    return [steps[rng.randrange(low, high)] for low, high in itertools.pairwise(edges)]
+def _moments(path: str, steps: int, every: int, waits: Sequence[Wait], idle: float | None) -> list[_Kill]:
+    """When to kill one actor, in order."""
+    found = [_Kill(path, step) for step in range(1, steps + 1, every)]
+    if idle is not None:
+        for wait in waits:
+            # Not at its very end, where the actor goes on.
+            found += [_Kill(path, wait.step, n * idle) for n in range(1, math.ceil(wait.duration / idle))]
+        found.sort(key=lambda kill: (kill.step, kill.later))
+    return found
+
+
+def _spread(moments: list[_Kill], limit: int | None, rng: random.Random) -> list[_Kill]:
+    """At most `limit` of them, one out of each of as many stretches."""
+    if limit is None or len(moments) <= limit:
+        return moments
+    edges = [len(moments) * at // limit for at in range(limit + 1)]
+    return [moments[rng.randrange(low, high)] for low, high in itertools.pairwise(edges)]
 
 
 def _text(error: BaseException) -> str:
