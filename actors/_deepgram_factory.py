@@ -74,7 +74,7 @@ async def create_voice_agent_client(
             environment's `DEEPGRAM_API_KEY`. A server on this machine needs none.
         access_token: Instead of a key, a token that was granted for a short time; a function, so that each connection
             has a fresh one.
-        settings_options: The settings, sent as soon as there is a connection. What they leave open is filled in: the
+        settings_options: The settings, sent once the server has greeted us. What they leave open is filled in: the
             audio formats with what the call's carrier speaks, so that nothing has to be converted. Without them the
             first `configure` sends them.
         statistics: Also log the counters of `client.statistics()` when the client ends (level INFO).
