@@ -1,5 +1,6 @@
 """Runs that are the same each time: a virtual clock, a seeded order of tasks, and a watchdog for runs that hang."""
 
+import contextlib
 import random
 import sys
 import threading
@@ -130,10 +131,8 @@ def simulate(
 
 
 def _call_soon(token: trio.lowlevel.TrioToken, function: Callable[[], None]) -> None:
-    try:
+    with contextlib.suppress(trio.RunFinishedError):
         token.run_sync_soon(function)
-    except trio.RunFinishedError:
-        pass
 
 
 def _where(simulation: Simulation, root: "trio.lowlevel.Task | None") -> str:
