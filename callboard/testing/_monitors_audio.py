@@ -33,6 +33,8 @@ class _Wire:
     """Sources that were displaced by others."""
     waiting: dict[int, tuple[str | bytes, int]] = attrs.field(factory=dict[int, "tuple[str | bytes, int]"])
     """Messages that wait for the socket, by identity, with their generation."""
+    told: set[tuple[int, str]] = attrs.field(factory=set["tuple[int, str]"])
+    """What was reported: an answer is fifty frames a second."""
     clears: int = 0
     """How often the carrier was told to drop what it has."""
     clears_before: int = 0
@@ -94,13 +96,17 @@ class GenerationMonitor(Monitor):
         if known is None:
             return
         source, name = known
+        if (generation, what) in wire.told:
+            return
         if generation < wire.floors.get(source, 0):
+            wire.told.add((generation, what))
             self.report(
                 f"audio of generation {generation} of {name} {what} after everything below "
                 f"{wire.floors[source]} had been interrupted",
                 wire.watched.path,
             )
         elif source in wire.muted:
+            wire.told.add((generation, what))
             self.report(f"audio of {name} {what} after another source had taken its place", wire.watched.path)
 
     def _queueing(self, wire: _Wire, _payload: bytes, generation: int) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # One broken part may break the same rule fifty times a second; the first ones say it all.
 MAX_VIOLATIONS = 200
-TEXT_CLIP = 400
+TEXT_CLIP = 800
 
 
 def now_or_none() -> float | None:

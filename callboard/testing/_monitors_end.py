@@ -1,8 +1,8 @@
 """I1: when a call ends, nothing of it is left soon after; and nothing that was told to end begins again."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import trio
 
@@ -12,7 +12,7 @@ from callboard.actors._watch import WatchEvent
 from ._monitors_base import Desk, Monitor, WatchedAgent, WatchedCall, cell_of
 from ._monitors_holdings import SocketOwners, TaskOwners, inner_stream, open_files
 
-SHOWN = 4
+SHOWN = 3
 # Two of its children end a call by their end.
 SIGNIFICANT = ("leg", "scenario")
 
@@ -36,7 +36,7 @@ class EndMonitor(Monitor):
         call, leg, spies = watched.call, watched.call.leg, self.desk.spies
         spies.before(call, "leg_ended", partial(self._leg_ended, watched))
         spies.before(leg, "close", partial(self._ends, watched, "its leg was closed"))
-        socket: Any = getattr(leg, "_socket", None)
+        socket: object = getattr(leg, "_socket", None)
         stream = inner_stream(getattr(socket, "_stream", None))
         if stream is not None:
             self._sockets.own(watched.path, "the carrier's socket", stream)
@@ -97,41 +97,67 @@ class EndMonitor(Monitor):
     def _look(self, watched: WatchedCall) -> None:
         """Its time is over: see what is left."""
         self.count()
-        left = self._left(watched)
+        kinds = {
+            "actors": self._actors_left(watched),
+            "sockets": self._sockets.of_call(watched.path),
+            "tasks": self._tasks_left(watched),
+            "file handles": self._files_left(watched.path),
+            "timers": self._timers_left(watched),
+        }
+        left = [f"{kind}: {_some(names)}" for kind, names in kinds.items() if names]
+        if watched.call.end is None:
+            left.insert(0, "it has no end")
         if left:
-            shown = "; ".join(left[:SHOWN]) + (f"; and {len(left) - SHOWN} more" if len(left) > SHOWN else "")
             self.report(
-                f"{self.desk.within:g} s after its end ({watched.cause}) there is still: {shown}",
+                f"{self.desk.within:g} s after its end ({watched.cause}) it is not gone; " + "; ".join(left),
                 watched.path,
             )
 
-    def _left(self, watched: WatchedCall) -> list[str]:
+    def _mine(self, watched: WatchedCall) -> bool:
+        """Whether the path in the registry still means this call: another one of the same name may have come."""
+        return self.desk.system.registry.get(watched.path) in {None, watched.ref}
+
+    def _actors_left(self, watched: WatchedCall) -> list[str]:
         path = watched.path
-        left: list[str] = []
-        for name, ref in self.desk.system.registry.items():
-            mine = name == path or name.startswith(f"{path}/")
-            # Another call of the same name may have come.
-            if mine and (watched.ref is None or self.desk.system.registry.get(path) is watched.ref):
-                left.append(f"actor {name} ({ref.state.value})")
-        reused = path in self.desk.system.registry and not left
-        if watched.call.end is None:
-            left.append("the call itself, which has no end")
-        if not reused:
-            left += [f"task {task}" for task in self._tasks.of_call(path)]
-            left += [f"socket: {name}" for name in self._sockets.of_call(path)]
-        left += self._files_left(path)
-        playout: Any = watched.call.leg.playout
-        handle = getattr(playout, "_handle", None)
+        left = [
+            (
+                ref.state is not ActorState.STOPPING,
+                -name.count("/"),
+                f"{name[len(path) + 1 :] or name} ({ref.state.value})",
+            )
+            for name, ref in self.desk.system.registry.items()
+            if (name == path or name.startswith(f"{path}/")) and self._mine(watched)
+        ]
+        # What all others wait for first: it was asked to end, and nothing below it is left.
+        return [text for _, _, text in sorted(left)]
+
+    def _tasks_left(self, watched: WatchedCall) -> list[str]:
+        if not self._mine(watched):
+            return []
+        path = watched.path
+        left = [
+            (
+                "/".join(name.split("/")[:2]) == path,
+                name[len(path) + 1 :] if name.startswith(f"{path}/") else name,
+                place,
+            )
+            for name, place in self._tasks.of_call(path)
+        ]
+        # Those of actors have been named.
+        return [f"{name} at {place}" for _, name, place in sorted(left)]
+
+    def _timers_left(self, watched: WatchedCall) -> list[str]:
+        handle = getattr(watched.call.leg.playout, "_handle", None)
         if handle is not None and any(handle._tick in slot for slot in handle._pacer._wheel):
-            left.append("a place on the pacer's wheel")
-        return left
+            return ["its playout is still on the pacer's wheel"]
+        return []
 
     def _files_left(self, path: str) -> list[str]:
         files = set(self._files.get(path, ()))
         for agent in self._agents.get(path, ()):
             if agent.client.trace_path is not None:
                 files.add(str(Path(agent.client.trace_path).resolve()))
-        return [f"file handle on {file}" for file in open_files() if file in files] if files else []
+        return [file for file in open_files() if file in files] if files else []
 
     def call_over(self, watched: WatchedCall) -> None:
         """Nothing more can be seen of it."""
@@ -140,3 +166,9 @@ class EndMonitor(Monitor):
         self._files.pop(watched.path, None)
         self._agents.pop(watched.path, None)
         self._sockets.forget(watched.path)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few, and how many there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -69,9 +69,9 @@ class TaskOwners(trio.abc.Instrument):
         """The path of the task's call."""
         return self._owners.get(task)
 
-    def of_call(self, path: str) -> list[str]:
-        """The tasks of a call, with the places where they wait."""
-        return sorted(f"{task.name} ({_place(task)})" for task in self._by_call.get(path, ()))
+    def of_call(self, path: str) -> list[tuple[str, str]]:
+        """The tasks of a call: their names, and the places where they wait."""
+        return sorted((task.name, _place(task)) for task in self._by_call.get(path, ()))
 
     def n_tasks(self, path: str) -> int:
         """How many tasks a call has."""
@@ -79,11 +79,16 @@ class TaskOwners(trio.abc.Instrument):
 
 
 def _place(task: Task) -> str:
-    frames = [
-        f"{Path(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}"
-        for frame, line in task.iter_await_frames()
+    """Where a task waits, by the last places that are not trio's own."""
+    frames = [(Path(frame.f_code.co_filename), line, frame) for frame, line in task.iter_await_frames()]
+    ours = [
+        f"{file.name}:{line} {frame.f_code.co_name}"
+        for file, line, frame in frames
+        if "trio" not in file.parts
     ]
-    return " > ".join(frames[-FRAMES_SHOWN:]) or "at its beginning"
+    # A task may be of trio alone, such as a forgotten sleep.
+    all_frames = [f"{file.name}:{line} {frame.f_code.co_name}" for file, line, frame in frames]
+    return " > ".join(ours[-FRAMES_SHOWN:] or all_frames[:1]) or "its beginning"
 
 
 @attrs.define(eq=False)
