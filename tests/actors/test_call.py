@@ -14,8 +14,8 @@ from callboard.actors._call_end import CallEnd, EndReason, Party
 from callboard.actors._call_events import CallEvent, Connected, Disconnected, MediaDisplaced, ToneReceived
 from callboard.actors._switchboard import Refused, Route
 from callboard.media import ULAW_8K, AudioFrame, WavError, read_wav, ulaw_decode, write_wav
-
 from callboard.testing import MemoryLeg, open_board
+
 from .test_media_ports import Unit
 
 

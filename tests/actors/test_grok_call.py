@@ -15,9 +15,9 @@ from callboard.actors._system import open_system
 from callboard.actors._tools_schema import ToolContext, tool
 from callboard.actors._transcript import Speaker
 from callboard.media import Samples, ToneDecoder, ToneEncoder, ulaw_decode, ulaw_encode
+from callboard.testing import MemoryLeg
 from tests.actors.emulator_grok_kit import running
 from tests.actors.emulator_kit import Rules, call as call_tool, say
-from callboard.testing import MemoryLeg
 
 LONG = " ".join(["one two three four five six seven eight nine ten eleven twelve"] * 5)
 

@@ -11,8 +11,8 @@ from callboard.actors._metrics import MediaCounters, render_metrics
 from callboard.actors._ports import EDGE_CAPACITY, Edge
 from callboard.actors._switchboard import Switchboard
 from callboard.media import ULAW_8K, AudioFrame
-
 from callboard.testing import open_board
+
 from .test_media_ports import Unit, open_scope
 
 
