@@ -109,7 +109,7 @@ class Soak:
         self._began_at = 0.0
 
     async def run(self) -> None:
-        """Phone until the time is over.
+        """Phone until the time is over and the round that began before it.
 
         Raises:
             RuntimeError: The server or the provider ended.
@@ -121,9 +121,10 @@ class Soak:
         await self._idle_moment()
         length = min(ROUND_SECONDS, max(SHORTEST_ROUND, self.seconds / LEAST_ROUNDS))
         ends_at = self._began_at + self.seconds
-        while (left := ends_at - trio.current_time()) > length / 2:
+        # The last round is a whole one, too.
+        while trio.current_time() < ends_at:
             self._round += 1
-            await self._one_round(min(length, left))
+            await self._one_round(length)
             await self._idle_moment()
 
     async def _one_round(self, seconds: float) -> None:
