@@ -23,6 +23,7 @@ LOOK_EVERY = 0.02
 # Linux; macOS. Elsewhere file handles are not looked at.
 HANDLES = (Path("/proc/self/fd"), Path("/dev/fd"))
 FRAMES_SHOWN = 4
+TRIO = Path(trio.__file__).parent
 
 
 class Leaked(AssertionError):
@@ -121,12 +122,15 @@ def _label(task: trio.lowlevel.Task) -> str:
 
 
 def _place(task: trio.lowlevel.Task) -> str:
-    """Where a task waits, the innermost place last."""
+    """Where a task waits, the innermost place last; of trio's own places only what was called."""
     frames = [
-        f"{Path(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}"
+        (Path(frame.f_code.co_filename), line, frame.f_code.co_name)
         for frame, line in task.iter_await_frames()
     ]
-    return " > ".join(frames[-FRAMES_SHOWN:]) or "its beginning"
+    outside = [index for index, (path, _, _) in enumerate(frames) if TRIO not in path.parents]
+    last = outside[-1] + 2 if outside else 1
+    shown = frames[:last][-FRAMES_SHOWN:]
+    return " > ".join(f"{path.name}:{line} {name}" for path, line, name in shown) or "its beginning"
 
 
 def _streams(system: "System") -> tuple[str, ...]:

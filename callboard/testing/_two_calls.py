@@ -44,13 +44,10 @@ def two_calls(
 
     async def run(simulation: Simulation) -> None:
         async with open_world(simulation, providers=providers, scenario=serve, brain=brain) as world:
-            async with assert_no_leaks(world.system):
-                with simulation.steps.installed():
+            # What ends is killed, too, until nothing is left.
+            with simulation.steps.installed():
+                async with assert_no_leaks(world.system):
                     first = await world.phone(steps)
-                    # Its end is part of the call: until nothing is left of it.
-                    with trio.move_on_after(1.0):
-                        for call in world.calls:
-                            await call.wait_ended()
             await trio.sleep(HEALED_AFTER)
             async with assert_no_leaks(world.system):
                 second = await world.phone(steps)
