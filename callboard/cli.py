@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(commands, common)
     _add_serve(commands, common)
     _add_emulate(commands, common)
+    _add_chaos(commands, common)
     return parser
 
 
@@ -263,6 +265,66 @@ def _run_emulate_twilio(options: argparse.Namespace) -> int:
         speech=options.speech,
         to=options.to,
         out=options.out,
+    )
+
+
+def _add_chaos(commands: "Commands", common: argparse.ArgumentParser) -> None:
+    chaos = commands.add_parser(
+        "chaos",
+        parents=[common],
+        help="simulate phone calls by the hundred while everything goes wrong",
+        description="Random callers, faults of all kinds and killed actors, on emulated providers with failover, in "
+        "virtual time. What must hold is checked all the while; the same seed is the same run. Ends with 1, and with "
+        "the smallest plan that still fails, where something does not hold.",
+    )
+    chaos.add_argument("--calls", type=int, default=100, help="how many (default: %(default)s)")
+    chaos.add_argument("--minutes", type=float, default=5.0, help="within (default: %(default)s)")
+    chaos.add_argument("--seed", type=int, default=0, help="of everything (default: %(default)s)")
+    chaos.add_argument(
+        "--kills-per-minute",
+        type=float,
+        default=10.0,
+        metavar="K",
+        help="actors to kill (default: %(default)s)",
+    )
+    chaos.add_argument(
+        "--providers",
+        default="grok,deepgram",
+        metavar="NAMES",
+        help="with commas, the preferred one first (default: %(default)s)",
+    )
+    chaos.add_argument(
+        "--at-once", type=int, default=100, help="most calls at one time (default: %(default)s)"
+    )
+    how = chaos.add_mutually_exclusive_group()
+    how.add_argument("--framing", action="store_true", help="real HTTP and WebSocket framing, in memory")
+    how.add_argument("--real", action="store_true", help="loopback sockets and real time")
+    chaos.set_defaults(run=_run_chaos, log_level=logging.ERROR)
+
+
+def _run_chaos(options: argparse.Namespace) -> int:
+    from .testing._chaos import chaos
+    from .testing._chaos_plan import ChaosOptions
+    from .testing._network import Transport
+
+    providers = tuple(name.strip() for name in options.providers.split(",") if name.strip())
+    if not providers or not set(providers) <= PROVIDER_URLS.keys() or len(set(providers)) < len(providers):
+        raise UsageError(f"--providers is {options.providers[:80]!r}, expected {' and '.join(PROVIDER_URLS)}")
+    for name, least in (("calls", 0), ("minutes", 0), ("kills_per_minute", 0), ("at_once", 1)):
+        if not least <= getattr(options, name) < math.inf:
+            shown = name.replace("_", "-")
+            raise UsageError(f"--{shown} is {getattr(options, name)!r}, expected {least} or more")
+    return chaos(
+        ChaosOptions(
+            calls=options.calls,
+            minutes=options.minutes,
+            seed=options.seed,
+            kills_per_minute=options.kills_per_minute,
+            providers=providers,
+            transport=Transport.FRAMES if options.framing or options.real else Transport.MESSAGES,
+            at_once=options.at_once,
+        ),
+        real=options.real,
     )
 
 

@@ -6,7 +6,17 @@ is here is what callboard's own tests use.
 
 from callboard.actors.emulators import ScriptedCaller as ScriptedCaller
 
+from ._callers import CallerKind as CallerKind, RandomCaller as RandomCaller, random_caller as random_caller
 from ._calls import SimulatedCall as SimulatedCall, simulate_call as simulate_call
+from ._chaos_plan import (
+    ChaosOptions as ChaosOptions,
+    ChaosPlan as ChaosPlan,
+    PlannedCall as PlannedCall,
+    make_plan as make_plan,
+)
+from ._chaos_report import ChaosReport as ChaosReport
+from ._chaos_run import run_chaos as run_chaos
+from ._chaos_shrink import shrink_chaos as shrink_chaos
 from ._determinism import (
     NotDeterministic as NotDeterministic,
     Simulation as Simulation,
@@ -14,6 +24,25 @@ from ._determinism import (
     seeded_scheduling as seeded_scheduling,
     simulate as simulate,
 )
+from ._faults import (
+    DialFault as DialFault,
+    Fault as Fault,
+    FaultPlan as FaultPlan,
+    Kill as Kill,
+    Marks as Marks,
+    MessageAction as MessageAction,
+    OnCarrier as OnCarrier,
+    OnDial as OnDial,
+    OnMessage as OnMessage,
+    OnProvider as OnProvider,
+    OnTool as OnTool,
+    Outage as Outage,
+    Peer as Peer,
+    ToolAction as ToolAction,
+    Way as Way,
+)
+from ._faults_run import Faults as Faults, Strike as Strike
+from ._faults_shrink import shrink as shrink
 from ._kill import (
     ActorKillFailed as ActorKillFailed,
     KillFailure as KillFailure,
@@ -35,6 +64,6 @@ from ._monitors_report import (
 )
 from ._network import MemoryNetwork as MemoryNetwork, Transport as Transport
 from ._provider import ScriptedProvider as ScriptedProvider, ScriptedSession as ScriptedSession
-from ._steps import ActorSteps as ActorSteps, StepKill as StepKill, Wait as Wait
+from ._steps import ActorSteps as ActorSteps, StepKill as StepKill
 from ._two_calls import two_calls as two_calls
 from ._world import World as World, open_world as open_world

@@ -3,7 +3,7 @@
 import enum
 import math
 from collections.abc import Iterator
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import attrs
 
@@ -44,9 +44,12 @@ def as_code(value: object, indent: str = "") -> str:
     if attrs.has(type(value)):
         instance = cast("attrs.AttrsInstance", value)
         fields = attrs.fields_dict(type(instance))
+        given = changed(instance)
+        names = [name for name, field in fields.items() if not field.kw_only]
+        # What stands at its place needs no name.
         parts = [
-            (name if fields[name].kw_only else "", as_code(given, indent))
-            for name, given in changed(instance)
+            ("" if names[place : place + 1] == [name] else name, as_code(inner, indent))
+            for place, (name, inner) in enumerate(given)
         ]
         inner = [f"{name}={text}" if name else text for name, text in parts]
         return f"{type(value).__name__}({', '.join(inner)})"
@@ -74,6 +77,10 @@ def changed(value: attrs.AttrsInstance) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = []
     for field in attrs.fields(type(value)):
         given: object = getattr(value, field.name)
-        if field.default is attrs.NOTHING or isinstance(field.default, _Factory) or given != field.default:
+        default: object = field.default
+        if isinstance(default, _Factory):
+            factory: Any = default
+            default = attrs.NOTHING if factory.takes_self else factory.factory()
+        if default is attrs.NOTHING or given != default:
             found.append((field.name, given))
     return found

@@ -12,8 +12,9 @@ from trio_websocket import ConnectionClosed
 from callboard.actors import Network
 from callboard.actors._message_stream import MessageStream
 from callboard.actors._network import WrappedStream
+from callboard.actors.emulators import GrokFault
 
-from ._faults import DialFault, Fault, FaultPlan, OnDial, OnMessage, Peer, Way
+from ._faults import DialFault, Fault, FaultPlan, OnDial, OnMessage, OnProvider, Peer, Way
 from ._faults_frames import FrameCutter, Piece, frame
 from ._faults_tap import Message, Tap
 from ._network import MemoryNetwork, Transport
@@ -33,7 +34,7 @@ class LineFaults:
     """
 
     def __init__(
-        self, plan: FaultPlan, numbers: Mapping[str, int], on_strike: Callable[[Fault], None]
+        self, plan: FaultPlan, numbers: Mapping[str, int], on_strike: Callable[[Fault, int | None], None]
     ) -> None:
         self._on_line: dict[tuple[int, Peer], list[OnMessage]] = {}
         self._on_dial: dict[tuple[int, Peer], list[OnDial]] = {}
@@ -46,6 +47,10 @@ class LineFaults:
         self._on_strike = on_strike
         self._dials: Counter[tuple[int, Peer]] = Counter()
         self._connections: Counter[tuple[int, Peer]] = Counter()
+        self._on_provider = [fault for fault in plan if isinstance(fault, OnProvider)]
+        self._accepted: Counter[int] = Counter()
+        self.providers: dict[int, str] = {}
+        """What is behind which port."""
         self.away: set[int] = set()
         """Ports that refuse."""
 
@@ -71,7 +76,7 @@ class LineFaults:
         for fault in self._on_dial[line]:
             if fault.nth <= n < fault.nth + fault.times:
                 if n == fault.nth:
-                    self._on_strike(fault)
+                    self._on_strike(fault, fault.call)
                 await trio.lowlevel.checkpoint()
                 match fault.how:
                     case DialFault.REFUSED:
@@ -80,6 +85,17 @@ class LineFaults:
                         raise OSError(113, "No route to host", f"{host}:{port}")
                     case DialFault.SILENT:
                         await trio.sleep_forever()
+
+    def opened(self, line: tuple[int, Peer] | None, port: int) -> None:
+        """A connection was opened; note what the emulator behind it will do to it."""
+        if not self._on_provider or port not in self.providers:
+            return
+        self._accepted[port] += 1
+        for on_provider in self._on_provider:
+            fault = on_provider.fault
+            service = "grok" if isinstance(fault, GrokFault) else "deepgram"
+            if service == self.providers[port] and fault.connection in {None, self._accepted[port]}:
+                self._on_strike(on_provider, None if line is None else line[0])
 
     def taps(self, line: tuple[int, Peer] | None) -> tuple[Tap, Tap] | None:
         """For a new connection: what comes to who dialled, what goes from there; None where nothing goes wrong."""
@@ -93,9 +109,12 @@ class LineFaults:
         # Callboard dials its providers and is dialled by carriers.
         way = Way.IN if line[1] is Peer.PROVIDER else Way.OUT
         return (
-            Tap([fault for fault in faults if fault.way is way], self._on_strike),
-            Tap([fault for fault in faults if fault.way is not way], self._on_strike),
+            Tap([fault for fault in faults if fault.way is way], self._strike),
+            Tap([fault for fault in faults if fault.way is not way], self._strike),
         )
+
+    def _strike(self, fault: OnMessage) -> None:
+        self._on_strike(fault, fault.call)
 
 
 class FaultyNetwork(MemoryNetwork):
@@ -118,6 +137,7 @@ class FaultyNetwork(MemoryNetwork):
         line = self.faults.of_this_task()
         await self.faults.dial(line, host, port)
         stream = await super().connect(host, port, ssl_context=ssl_context)
+        self.faults.opened(line, port)
         if isinstance(stream, TappedMessageStream):
             taps = self.faults.taps(line)
             if taps is not None:
@@ -128,7 +148,7 @@ class FaultyNetwork(MemoryNetwork):
     def _pair(self) -> tuple[trio.abc.Stream, trio.abc.Stream]:
         if self.transport is not Transport.MESSAGES:
             return super()._pair()
-        first, second = TappedMessageStream(), TappedMessageStream()
+        first, second = TappedMessageStream(), MessageStream()
         first._peer, second._peer = second, first
         return first, second
 
@@ -151,7 +171,9 @@ class FaultyWrapper:
         """See `Network.connect`."""
         line = self.faults.of_this_task()
         await self.faults.dial(line, host, port)
-        return tapped(await self._network.connect(host, port, ssl_context=ssl_context), self.faults, line)
+        stream = await self._network.connect(host, port, ssl_context=ssl_context)
+        self.faults.opened(line, port)
+        return tapped(stream, self.faults, line)
 
     async def listen(
         self, host: str, port: int, *, ssl_context: ssl.SSLContext | None = None
@@ -167,7 +189,7 @@ def tapped(stream: trio.abc.Stream, faults: LineFaults, line: tuple[int, Peer] |
 
 
 class TappedMessageStream(MessageStream):
-    """One end of a connection that carries messages; see `TappedStream`."""
+    """The dialling end of a connection that carries messages; see `TappedStream`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,7 +198,6 @@ class TappedMessageStream(MessageStream):
         self._ready: deque[Message] = deque()
         self._holds = trio.lowlevel.ParkingLot()
         self._sending = trio.Lock()
-        self._no_more = False
 
     def tap(self, incoming: Tap, outgoing: Tap) -> None:
         """From now on faults happen here."""
@@ -186,11 +207,6 @@ class TappedMessageStream(MessageStream):
         """Have whoever waits look again."""
         super().wake()
         self._holds.unpark_all()
-
-    def half_close(self) -> None:
-        """Nothing comes to this end any more."""
-        self._no_more = True
-        self.wake()
 
     async def put(self, message: Message) -> None:
         """Send."""
@@ -203,8 +219,10 @@ class TappedMessageStream(MessageStream):
             await self._hold(tap)
             for each in passing:
                 await super().put(each)
-            if tap.half_closed and isinstance(self.peer, TappedMessageStream):
-                self.peer.half_close()
+            if tap.half_closed:
+                # A WebSocket whose peer sends no more is over; ours learns it when the peer closes it.
+                self.peer.cut = True
+                self.peer.wake()
             if tap.reset:
                 self.end()
                 raise ConnectionClosed(None)
@@ -212,31 +230,23 @@ class TappedMessageStream(MessageStream):
     async def take(self) -> Message:
         """Receive."""
         tap = self._incoming
-        if tap is None and not self._no_more:
-            return await self._take_or_end()
+        if tap is None:
+            return await super().take()
         while True:
-            if tap is not None:
-                await self._hold(tap)
+            await self._hold(tap)
             if self._ready:
                 return self._ready.popleft()
-            if tap is None or tap.half_closed or tap.reset:
-                if tap is not None and tap.reset:
+            if tap.half_closed or tap.reset:
+                if tap.reset:
                     self.end()
                 await trio.lowlevel.checkpoint()
                 raise ConnectionClosed(None)
             try:
-                self._ready.extend(tap.feed(await self._take_or_end()))
+                self._ready.extend(tap.feed(await super().take()))
             except ConnectionClosed:
                 self._ready.extend(tap.rest())
                 if not self._ready:
                     raise
-
-    async def _take_or_end(self) -> Message:
-        while not (self._inbox or self.cut or self._no_more) or not self.reads:
-            await self._readers.park()
-        if self._no_more and not self._inbox:
-            raise ConnectionClosed(None)
-        return await super().take()
 
     async def _hold(self, tap: Tap) -> None:
         if tap.held:

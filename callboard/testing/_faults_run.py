@@ -11,7 +11,7 @@ from typing import Any, cast
 import attrs
 import trio
 
-from callboard.actors import Bound, Tool, ToolError
+from callboard.actors import Bound, Network, Tool, ToolError
 from callboard.actors.emulators import (
     CallResult,
     CarrierFaults,
@@ -34,10 +34,12 @@ from ._faults import (
     OnTool,
     Outage,
     ToolAction,
+    call_of,
     kind_of,
 )
 from ._faults_code import as_code
-from ._faults_network import FaultyNetwork, LineFaults, placing
+from ._faults_network import FaultyNetwork, FaultyWrapper, LineFaults, placing
+from ._network import MemoryNetwork
 from ._steps import ActorSteps, StepKill, actor_of
 from ._world import World
 
@@ -67,9 +69,10 @@ class Faults:
     Args:
         simulation: Its network is replaced by a faulty one.
         plan: What goes wrong.
+        network: Where it goes wrong, instead of the simulation's own.
     """
 
-    def __init__(self, simulation: Simulation, plan: FaultPlan) -> None:
+    def __init__(self, simulation: Simulation, plan: FaultPlan, *, network: Network | None = None) -> None:
         self.plan = plan
         self.struck: list[Strike] = []
         """What happened so far, in order."""
@@ -77,11 +80,18 @@ class Faults:
         """Kills for which there was no such actor at their time."""
         self.numbers: dict[str, int] = {}
         """The numbers of calls by their ids."""
+        self.touched: set[int] = set()
+        """The numbers of the calls on which something went wrong."""
         self.on_strike: Callable[[Strike], None] = lambda strike: None
         """Called with each."""
         self._log = simulation.log
         self._lines = LineFaults(plan, self.numbers, self._strike)
-        simulation.network = FaultyNetwork(simulation.network.transport, self._lines)
+        # Only simulations have a network in memory.
+        simulation.network = (
+            FaultyNetwork(simulation.network.transport, self._lines)
+            if network is None
+            else cast("MemoryNetwork", FaultyWrapper(network, self._lines))
+        )
         self._next = itertools.count(1)
         self._tools: Counter[int] = Counter()
         self._world: World | None = None
@@ -130,7 +140,7 @@ class Faults:
         self._tools[number] += 1
         for fault in self.plan.of_call(number):
             if isinstance(fault, OnTool) and fault.nth == self._tools[number]:
-                self._strike(fault)
+                self._strike(fault, call_of(fault))
                 match fault.action:
                     case ToolAction.SLOW:
                         await trio.sleep(fault.seconds)
@@ -146,6 +156,7 @@ class Faults:
         """Have the plan happen in a world for the time of the body."""
         self._world = world
         self._bank = SpeechBank(world.engines)
+        self._lines.providers.update((self._port(name), name) for name in world.emulators)
         with ExitStack() as stack:
             if any(isinstance(fault, Kill) and fault.step is not None for fault in self.plan):
                 steps = ActorSteps(ignore=(world.outside.name,), on_kill=self._killed)
@@ -205,7 +216,7 @@ class Faults:
                     if getattr(fault.faults, field.name) != getattr(plain, field.name)
                 }
                 merged = attrs.evolve(merged or plain, **changed)
-                self._strike(fault)
+                self._strike(fault, call_of(fault))
         return merged
 
     def _plan_kill(self, fault: Kill, path: str, since: float) -> None:
@@ -230,26 +241,34 @@ class Faults:
             self._log.add("missed", pattern)
         else:
             # Before the kill, so that who watches knows why.
-            self._strike(fault, found)
+            self._strike(fault, call_of(fault), found)
             system.kill(found, "killed by the plan")
 
     def _killed(self, kill: StepKill) -> None:
-        self._strike(self._step_kills[kill.path, kill.step], kill.path)
+        fault = self._step_kills[kill.path, kill.step]
+        self._strike(fault, call_of(fault), kill.path)
 
     async def _be_away(self, fault: Outage, since: float) -> None:
         assert self._world is not None
-        ref = self._world.outside.lookup(fault.provider)
-        bound = None if ref is None else ref.value
-        assert isinstance(bound, Bound)
+        port = self._port(fault.provider)
         await trio.sleep_until(since + fault.at)
-        self._strike(fault)
-        self._lines.away.add(bound.port)
+        self._strike(fault, call_of(fault))
+        self._lines.away.add(port)
         await self._world.emulators[fault.provider].drop_connections()
         await trio.sleep(fault.seconds)
-        self._lines.away.discard(bound.port)
+        self._lines.away.discard(port)
 
-    def _strike(self, fault: Fault, path: str = "") -> None:
+    def _port(self, provider: str) -> int:
+        assert self._world is not None
+        ref = self._world.outside.lookup(provider)
+        bound = None if ref is None else ref.value
+        assert isinstance(bound, Bound)
+        return bound.port
+
+    def _strike(self, fault: Fault, call: int | None, path: str = "") -> None:
         strike = Strike(fault=fault, time=trio.current_time(), path=path)
         self.struck.append(strike)
+        if call is not None:
+            self.touched.add(call)
         self._log.add("fault", kind_of(fault), path or as_code(fault))
         self.on_strike(strike)
