@@ -1,5 +1,6 @@
 """Monitors: what must hold of every call, looked after from outside while a system runs, simulated or live."""
 
+import math
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -36,6 +37,8 @@ from ._monitors_secrets import SecretMonitor
 
 # How often the queues of a call are looked at, float seconds of the call.
 TICK_EVERY = 2.0
+# How often `settle` looks whether it can return, float seconds.
+LOOK_EVERY = 0.05
 
 
 class _Tap(Watch):
@@ -88,7 +91,7 @@ class Monitors:
         unknown = set(skip) - set(INVARIANTS)
         if unknown:
             raise ValueError(f"there is no invariant {sorted(unknown)[0]!r}; expected I1 to I11")
-        self._desk = desk = Desk(system, within)
+        self._desk = desk = Desk(system, within, skip)
         self._system = system
         self._switchboard = switchboard
         self._tasks = TaskOwners()
@@ -107,7 +110,10 @@ class Monitors:
             SecretMonitor(desk, self._sockets, secrets, log_level),
             DrainMonitor(desk),
         )
-        self._monitors = tuple(monitor for monitor in monitors if monitor.invariant not in skip)
+        # The first also tells the others when a call is over.
+        self._monitors = tuple(
+            monitor for monitor in monitors if monitor is monitors[0] or monitor.invariant not in skip
+        )
         self._tap = _Tap(self._told)
         self._calls: dict[str, WatchedCall] = {}
         self._known: list[AgentActor] = []
@@ -157,14 +163,17 @@ class Monitors:
             raise ExceptionGroup("monitors failed", self._desk.broken)
 
     async def settle(self) -> None:
-        """Wait until everything that was to be looked at later has been: some seconds at most, where calls end."""
-        while self._open and self._calls_ending():
+        """Wait until the calls that have ended were looked at: twice `within` at most."""
+        while self._open and (until := self._settled_at()) > trio.current_time():
+            await trio.sleep(min(until - trio.current_time(), LOOK_EVERY))
             self._desk.run_due()
-            await trio.sleep(min(max(self._desk.next_due - trio.current_time(), 0.01), 0.1))
         await trio.lowlevel.checkpoint()
 
-    def _calls_ending(self) -> bool:
-        return any(watched.ending_at is not None for watched in self._calls.values())
+    def _settled_at(self) -> float:
+        """When all calls that are ending will have been looked at."""
+        ending = [watched.ending_at for watched in self._calls.values() if watched.ending_at is not None]
+        # Once when it is to be gone, and once after that; one that is late has been reported by then.
+        return max(ending, default=-math.inf) + 2 * self._desk.within + LOOK_EVERY
 
     # Coming and going
 
@@ -307,4 +316,3 @@ class Monitors:
         if self._calls.get(watched.path) is watched:
             del self._calls[watched.path]
         self._known = [known for known in self._known if known._core.client.scope is not watched.call.scope]
-        self._desk.spies.prune()

@@ -1,7 +1,7 @@
 """I4: every tool call has one outcome on the provider's wire. I6: a new session gets the history that is held."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,17 @@ from callboard.actors import AgentEvents
 from callboard.actors._agent_events import ClientEvent
 
 from ._monitors_base import Monitor, WatchedAgent
-from ._monitors_wire import Item, Tee, Told, handed_over, held, told
+from ._monitors_wire import (
+    Item,
+    OnMessage,
+    Tee,
+    Told,
+    cancelled,
+    handed_over,
+    held,
+    is_settings,
+    told,
+)
 
 # How long an outcome may take to be on the wire while there is a session for it, and a call to be taken up, float
 # seconds.
@@ -28,6 +38,8 @@ class _ToolCall:
     """In which it was asked for."""
     finished: int = 0
     stopped: bool = False
+    cancelled: bool = False
+    """The provider has taken it back."""
     told: dict[int, Told] = attrs.field(factory=dict[int, Told])
     """By session: what the provider was told in it."""
 
@@ -50,10 +62,12 @@ class _Wire:
         return known
 
 
-def tap_wire(monitor: Monitor, agent: WatchedAgent, sent: Callable[[str | bytes], object]) -> None:
-    """Have a function called with every message that a client sends, on whichever connection."""
+def tap_wire(
+    monitor: Monitor, agent: WatchedAgent, sent: OnMessage, received: OnMessage | None = None
+) -> None:
+    """Have functions called with every message that a client sends and receives, on whichever connection."""
     for connection in agent.actor._connections.values():
-        tee: Any = Tee(connection._trace, sent, monitor.desk.failed)
+        tee = Tee(connection._trace, sent=sent, received=received, failed=monitor.desk.failed)
         monitor.desk.spies.replace(connection, "_trace", tee)
 
 
@@ -70,7 +84,7 @@ class ToolMonitor(Monitor):
         spies = self.desk.spies
         spies.before(core, "provider_opening", partial(self._session, wire))
         spies.before(agent.client.hub, "publish", partial(self._event, wire))
-        tap_wire(self, agent, partial(self._sent, wire))
+        tap_wire(self, agent, partial(self._sent, wire), partial(self._received, wire))
 
     def _session(self, wire: _Wire) -> None:
         wire.session += 1
@@ -103,6 +117,10 @@ class ToolMonitor(Monitor):
                 self._report(wire, one.call_id, "has another outcome than an earlier session was told")
             call.told[wire.session] = one
 
+    def _received(self, wire: _Wire, message: str | bytes) -> None:
+        for call_id in cancelled(message):
+            wire.call(call_id).cancelled = True
+
     def _taken_up(self, wire: _Wire, call_id: str) -> None:
         call, core = wire.call(call_id), wire.agent.client._core
         tools = core.tools
@@ -118,12 +136,8 @@ class ToolMonitor(Monitor):
     def _answered(self, wire: _Wire, call_id: str, session: int) -> None:
         call, core = wire.call(call_id), wire.agent.client._core
         # A call of an earlier session goes to the present one with its history, at a pause perhaps.
-        if call.told or call.stopped or core.closed or not call.session == session == wire.session:
-            return
-        cancelled = core.driver.name == "deepgram" and call_id not in getattr(
-            core.driver, "_calls", {call_id: None}
-        )
-        if core.present and not cancelled:
+        here = call.session == session == wire.session
+        if core.present and not core.closed and here and not (call.told or call.stopped or call.cancelled):
             self._report(wire, call_id, f"ended {PATIENCE:g} s ago, and the provider was not told")
 
     def _report(self, wire: _Wire, call_id: str, what: str) -> None:
@@ -148,32 +162,40 @@ class HistoryMonitor(Monitor):
     def agent_seen(self, agent: WatchedAgent) -> None:
         """Look at the openings of a client's sessions."""
         opening = _Opening(agent)
-        self.desk.spies.after(agent.client._core, "provider_opening", partial(self._opens, opening))
+        outbox = agent.client._core.outbox
+        spies = self.desk.spies
+        spies.before(outbox, "connected", partial(self._opens, opening))
+        spies.before(outbox, "lead", partial(self._leads, opening))
         tap_wire(self, agent, partial(self._sent, opening))
 
     def _opens(self, opening: _Opening, messages: Sequence[str | bytes]) -> None:
         opening.due = deque(messages)
+        driver: Any = opening.agent.client._core.driver
+        # Deepgram is given it later; a translated wire has no place for it; and where the server has it, what it lacks
+        # follows once it has told.
+        if (
+            driver.name == "grok"
+            and not driver.adapter.capabilities.translated
+            and getattr(driver, "_handover", None) is None
+        ):
+            self._compare(opening, messages)
+
+    def _leads(self, opening: _Opening, messages: Sequence[str | bytes]) -> None:
+        if any(is_settings(message) for message in messages):
+            self._compare(opening, messages)
+
+    def _compare(self, opening: _Opening, messages: Sequence[str | bytes]) -> None:
+        self.count()
         core = opening.agent.client._core
         driver: Any = core.driver
-        settled = not any(b"Settings" in _octets(message)[:200] for message in messages)
-        if driver.adapter.capabilities.translated or (driver.name == "deepgram" and settled):
-            # A wire without a history; or nothing is asked for yet.
-            return
-        if getattr(driver, "_handover", None) is not None:
-            # The server has it; what it lacks follows once it has told.
-            return
-        self.count()
         given = handed_over(messages)
         kept = held(core.dialogue.history.entries, pairs=driver.name == "deepgram")
         inject: list[str] = getattr(driver, "_inject", [])
-        if inject and kept and len(kept) == len(given) + 1 and kept[-1] == Item("user", inject[-1]):
+        if inject and len(kept) == len(given) + 1 and kept[-1] == Item("user", inject[-1]):
             # Given as a turn of the caller's, which is answered.
             kept.pop()
         if given != kept:
-            self.report(
-                f"session {core.dialogue.session + 1} was given {_difference(given, kept)}",
-                opening.agent.path,
-            )
+            self.report(f"a new session was given {_difference(given, kept)}", opening.agent.path)
 
     def _sent(self, opening: _Opening, message: str | bytes) -> None:
         if not opening.due:
@@ -183,10 +205,6 @@ class HistoryMonitor(Monitor):
             return
         opening.due.clear()
         self.report("something else was sent before a session's beginning was complete", opening.agent.path)
-
-
-def _octets(message: str | bytes) -> bytes:
-    return message if isinstance(message, bytes) else message[:200].encode()
 
 
 def _difference(given: Sequence[Item], kept: Sequence[Item]) -> str:

@@ -6,12 +6,15 @@ from collections import deque
 from collections.abc import Iterator
 from functools import partial
 
+import trio
+
 from callboard.actors import ActorExited, ActorStarted, ExitKind
 from callboard.actors._exit import as_group
 from callboard.actors._watch import WatchEvent
 from callboard.protocols import RemoteWireError, WireError
 
 from ._monitors_base import Desk, Monitor, WatchedAgent
+from ._steps import actor_of
 
 # Actors that all calls of a system share.
 SHARED = frozenset({"calls", "pacer", "connections", "listener"})
@@ -134,10 +137,13 @@ class MalformedMonitor(Monitor):
 
     def handler_failed(self, error: BaseException) -> None:
         """A connection's handler raised."""
-        frames = traceback.extract_tb(error.__traceback__)
-        # Those of emulated services are the other side's.
-        if not any("emulators" in frame.filename for frame in frames):
-            self.report(f"the handler of a connection failed: {error!r}", "listener")
+        try:
+            cell = actor_of(trio.lowlevel.current_task())
+        except RuntimeError:
+            cell = None
+        # Emulated services log the same, and are somebody else's.
+        if cell is not None and cell.system is self.desk.system:
+            self.report(f"the handler of a connection failed: {error!r}", cell.path)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

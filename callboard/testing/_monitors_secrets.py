@@ -42,7 +42,12 @@ class Secrets:
         self._known |= fresh
         forms = set(self._texts)
         for secret in fresh:
-            forms |= {secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")}
+            forms |= {
+                secret,
+                quote(secret),
+                quote(secret, safe=""),
+                base64.b64encode(secret.encode()).decode().rstrip("="),
+            }
         self._texts = tuple(sorted(forms))
         self._octets = tuple(form.encode() for form in self._texts)
 

@@ -9,6 +9,8 @@ import attrs
 from callboard.actors import HistoryCall, HistoryEntry, HistoryMessage, HistoryResult
 from callboard.actors._trace import Trace
 
+OnMessage = Callable[[str | bytes], object]
+
 # What a message that we look at has in it; all others are let by unread, audio first of all.
 MARKS = ("function_call_output", "FunctionCallResponse", "tool_result", "function_calls")
 
@@ -82,6 +84,18 @@ def told(message: str | bytes) -> Iterator[Told]:
                     yield Told(words(call, "id"), words(call, "response"))
         case _:
             pass
+
+
+def cancelled(message: str | bytes) -> Iterator[str]:
+    """The calls that a message of the provider's takes back."""
+    if isinstance(message, str) and "FunctionCallCancelled" in message:
+        for call in rows(read(message), "functions"):
+            yield words(call, "id")
+
+
+def is_settings(message: str | bytes) -> bool:
+    """Whether a message of ours is the one that begins a session of Deepgram's."""
+    return isinstance(message, str) and '"Settings"' in message and field(read(message), "type") == "Settings"
 
 
 def handed_over(opening: Sequence[str | bytes]) -> list[Item]:
@@ -166,32 +180,41 @@ class Tee:
     Args:
         trace: The one that is there, if there is one.
         sent: Called with each message that was sent.
-        failed: Told what that raised.
+        received: Called with each message that came.
+        failed: Told what these raised.
     """
 
     def __init__(
         self,
         trace: Trace | None,
-        sent: Callable[[str | bytes], object],
+        *,
+        sent: OnMessage,
+        received: OnMessage | None,
         failed: Callable[[Exception], object],
     ) -> None:
         self.trace = trace
         self._sent = sent
+        self._received = received
         self._failed = failed
 
     def sent(self, message: str | bytes) -> None:
         """A message was sent."""
         if self.trace is not None:
             self.trace.sent(message)
-        try:
-            self._sent(message)
-        except Exception as error:  # noqa: BLE001  # a monitor must not break what it looks at
-            self._failed(error)
+        self._tell(self._sent, message)
 
     def received(self, message: str | bytes) -> None:
         """A message came."""
         if self.trace is not None:
             self.trace.received(message)
+        if self._received is not None:
+            self._tell(self._received, message)
+
+    def _tell(self, function: OnMessage, message: str | bytes) -> None:
+        try:
+            function(message)
+        except Exception as error:  # noqa: BLE001  # a monitor must not break what it looks at
+            self._failed(error)
 
     def note(self, kind: str, payload: Mapping[str, object]) -> None:
         """Something else happened."""
