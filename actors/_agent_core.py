@@ -186,6 +186,9 @@ class AgentCore:
         self.playback.lines.tool(result.name, result.arguments, result.output)
         self.publish(AgentEvents.ToolFinished(client=self.client, result=result))
         self.driver.tool_finished(result)
+        if not (self.client.connected or self.tools.runner.running or result.stopped):
+            # Whichever provider has the next session is to go on from it.
+            self.dialogue.owes = True
 
     def user_goes_on(self) -> None:
         """The caller began another turn."""

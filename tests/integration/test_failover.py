@@ -263,3 +263,25 @@ async def test_the_client_of_a_tool_is_the_agent(autojump_clock: object) -> None
         assert seen[0].client is talk.agent
         assert isinstance(talk.agent.history[0], HistoryMessage)
         assert deepgram.ProviderFailed is grok.ProviderFailed
+
+
+@pytest.mark.parametrize(
+    "kinds", [("grok", "deepgram"), ("deepgram", "grok"), ("grok",), ("deepgram",)], ids="-to-".join
+)
+@pytest.mark.parametrize("tools", ["weather", "weather traffic"])
+async def test_a_tool_that_ends_while_nobody_is_there_is_told_to_the_next(
+    kinds: tuple[str, ...], tools: str, autojump_clock: object
+) -> None:
+    async with open_talk(kinds, seconds=0.3) as talk:
+        await talk.phone.say(f"tell me the {tools} please")
+        await until(lambda: len(talk.runs) == len(tools.split()))
+        await die(talk)
+        await trio.sleep(0.5)
+        talk.network.refused_ports.clear()
+        await talk.answered(0)
+        now(talk)
+        wanted = ["sunny today", "roads are clear"][: len(tools.split())]
+        assert talk.lines("agent") == [" and ".join(wanted)]
+        assert sorted(talk.runs) == sorted(tools.split())
+        assert await talk.turn("thanks") == "You said thanks"
+        assert talk.side.history() == talk.history()
