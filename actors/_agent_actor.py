@@ -86,6 +86,7 @@ class AgentActor:
             mailbox=1,
             grace=3.0,
             doc="one client of a voice agent",
+            on_end=self._over,
         )
 
     async def run(self, context: Context[Any], /, *, task_status: trio.TaskStatus[None]) -> None:
@@ -190,6 +191,12 @@ class AgentActor:
             if not self.connection.connected:
                 # Otherwise the end of the connection is still to come, and closes it.
                 core.close_trace()
+
+    def _over(self, _: Exit) -> None:
+        """There will be no other life: do what none has done, because it waited for its restart or never began."""
+        if not self._core.ended.is_set():
+            self._end(None)
+        self._core.close_trace()
 
     def statistics(self) -> AgentStatistics:
         """The client's counters."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import trio
 
 from ._channel import Channel
-from ._context import Context
+from ._context import Context, path_logger
 from ._errors import ActorGone, StartTimeout
 from ._exit import Exit, ExitKind, as_group, crashed, is_fatal, without_cancelled
 from ._nursery import only_error
@@ -343,6 +343,12 @@ class Cell:
         self.mailbox.close()
         self.mailbox.clear()
         self.set_state(ActorState.ENDED)
+        if self.spec.on_end is not None:
+            try:
+                self.spec.on_end(exit)
+            except Exception:
+                # Whoever ends actors has others to end.
+                path_logger(self.path).exception("on_end failed")
 
 
 class _Started(trio.TaskStatus[object]):

@@ -2,6 +2,7 @@
 
 import enum
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import attrs
@@ -94,6 +95,9 @@ class ChildSpec(Generic[M, V_co]):
     """Whether its final end ends a supervisor with `AutoShutdown.ANY_SIGNIFICANT`."""
     doc: str = ""
     """A line for the generated table of actors."""
+    on_end: Callable[[Exit], None] | None = None
+    """Called once, when no further life follows: also for an actor that never lived, or ended while it waited for its
+    restart. What it raises goes to the log."""
 
     def __attrs_post_init__(self) -> None:
         if not self.name or "/" in self.name:

@@ -46,6 +46,8 @@ PROBE_AFTER = 1.0
 # What all calls share takes so long to stand again after a kill.
 SHARED_RECOVERY = 3.0
 TICK = 1.0
+# No caller is as patient as this, float seconds of the run's own clock.
+LIMIT = 3600.0
 # Every so manieth call is recorded and traced.
 ON_FILE = 4
 WATCHDOG = 900.0
@@ -96,6 +98,7 @@ class ChaosRun:
         # No more kills than are planned.
         self._to_probe, self._killed = trio.open_memory_channel[Strike](len(plan.faults) + 1)
         self._folder = Path()
+        self._followed: set[str] = set()
 
     @property
     def elapsed(self) -> float:
@@ -139,7 +142,7 @@ class ChaosRun:
             )
             try:
                 async with assert_no_leaks(world.system, within=2 * WITHIN):
-                    await self._place_calls()
+                    await self._place_calls_in_time()
                     await monitors.settle()
             except Leaked as leaked:
                 for leak in leaked.leaks:
@@ -165,6 +168,17 @@ class ChaosRun:
             self.report.checked[row.invariant] += row.checked
 
     # Calls
+
+    async def _place_calls_in_time(self) -> None:
+        last = max((call.at for call in self.plan.calls), default=0.0)
+        with trio.move_on_at(self.began_at + last + LIMIT) as limit:
+            await self._place_calls()
+        if limit.cancelled_caught:
+            streams = ", ".join(sorted(self._followed)) or "none"
+            self._violated(
+                "hang",
+                f"{self.up} calls up {LIMIT:g} s after the last began; event streams that did not end: {streams}",
+            )
 
     async def _place_calls(self) -> None:
         async with trio.open_nursery() as self._nursery, trio.open_nursery() as probing:
@@ -268,6 +282,7 @@ class ChaosRun:
     async def _follow(self, call: Call, agent: VoiceAgent) -> None:
         lost_at: float | None = None
         provider = ""
+        self._followed.add(call.id())
         async for event in agent.events(AgentEvent):
             told = [
                 str(getattr(event, name))
@@ -286,6 +301,7 @@ class ChaosRun:
                     provider = now
                 case _:
                     pass
+        self._followed.discard(call.id())
 
     # What happens
 

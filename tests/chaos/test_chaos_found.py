@@ -1,0 +1,33 @@
+"""What chaos has found: each bug by the smallest plan that showed it."""
+
+import pytest
+
+from callboard.actors.emulators import Wait
+from callboard.testing import ChaosPlan, FaultPlan, Kill, PlannedCall, run_chaos
+
+FOUND = {
+    "a client that waits for its restart when its call ends is ended: its streams of events, its trace": ChaosPlan(
+        calls=(PlannedCall(number=4, at=0.0, steps=(Wait(5.0),)),),
+        faults=FaultPlan(
+            (
+                Kill(actor="providers/agent-1", call=4, at=0.2),
+                Kill(actor="leg", call=4, at=0.25),
+            )
+        ),
+    ),
+    "a scenario that is killed while it makes a client closes the client's trace": ChaosPlan(
+        seed=1,
+        calls=(
+            PlannedCall(number=1, at=1.22, steps=(Wait(0.92),)),
+            PlannedCall(number=3, at=4.92, steps=()),
+            PlannedCall(number=4, at=8.44, steps=(Wait(1.22),)),
+            PlannedCall(number=6, at=10.36, steps=()),
+        ),
+        faults=FaultPlan((Kill(actor="scenario", call=4, step=3), Kill(actor="scenario", call=3, step=2))),
+    ),
+}
+
+
+@pytest.mark.parametrize("plan", FOUND.values(), ids=list(FOUND))
+def test_a_bug_that_chaos_found_is_gone(plan: ChaosPlan) -> None:
+    assert run_chaos(plan, watchdog=30).violations == []
