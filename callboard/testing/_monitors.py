@@ -224,7 +224,7 @@ class Monitors:
         traceback: TracebackType | None,
     ) -> bool | None:
         assert self._manager is not None
-        return await self._manager.__aexit__(kind, error, traceback)
+        return await self._manager.__aexit__(kind, error, traceback)  # noqa: ASYNC102  (waits for one task, cancelled)
 
     @asynccontextmanager
     async def _run(self) -> AsyncGenerator[Self, None]:

@@ -11,8 +11,10 @@ import trio
 from trio.lowlevel import Task
 
 from ._monitors_base import Desk
+from ._steps import actor_of
 
 CALL_ROOT = re.compile(r"calls/[^/]+")
+LISTENER = "listener"
 HANDLES = Path("/proc/self/fd")
 FRAMES_SHOWN = 2
 
@@ -117,7 +119,7 @@ class SocketOwners:
         self._tasks = tasks
         self._sockets: dict[str, list[Socket]] = {}
         self.accepted: list[Callable[[trio.abc.Stream], None]] = []
-        """Called with each stream that is accepted."""
+        """Called with each stream that the server accepts."""
 
     def attach(self) -> None:
         """Look at what goes through the system's network from now on."""
@@ -138,8 +140,11 @@ class SocketOwners:
             self._desk.spies.after_async(listener, "accept", self._accepted)
 
     def _accepted(self, stream: trio.abc.Stream) -> None:
-        for tell in self.accepted:
-            tell(stream)
+        # Emulated services may listen on the same network, and are somebody else's.
+        cell = actor_of(trio.lowlevel.current_task())
+        if cell is not None and cell.system is self._desk.system and cell.path == LISTENER:
+            for tell in self.accepted:
+                tell(stream)
 
     def _connected(self, stream: trio.abc.Stream, host: str, port: int, **_: object) -> None:
         owner = self._tasks.owner(trio.lowlevel.current_task())

@@ -21,7 +21,10 @@ from callboard.actors._trace import Trace
 from callboard.protocols.twilio import _codec as twilio_codec
 from callboard.testing import (
     Monitors,
+    Simulation,
     World,
+    open_world,
+    simulate,
 )
 from callboard.testing._world import KEY
 
@@ -203,3 +206,21 @@ def test_key_in_a_trace_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monitors = with_an_agent(tmp_path)
     assert numbers(monitors) == {"I10"}
     assert "a secret is in a trace" in texts(monitors)
+
+
+def test_what_the_server_answers_to_whoever_connects_is_read() -> None:
+    async def main(simulation: Simulation) -> Monitors:
+        async with (
+            open_world(simulation) as world,
+            # What it does say.
+            Monitors(world.system, secrets=['"ready": true']) as monitors,
+        ):
+            stream = await simulation.network.connect("127.0.0.1", world.server.bound.port)
+            await stream.send_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await stream.receive_some()
+            await stream.aclose()
+        return monitors
+
+    monitors = simulate(main)
+    assert numbers(monitors) == {"I10"}
+    assert "sent to whoever connected" in texts(monitors)

@@ -119,7 +119,7 @@ def swallowed_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     async def wait_ended(self: Call) -> Any:
         try:
             await self._ended.wait()
-        except trio.Cancelled:
+        except trio.Cancelled:  # noqa: ASYNC103  (which is what is wrong with it)
             # As some libraries do. Nobody gets far with it unless there is a shield, too.
             with trio.CancelScope(shield=True):
                 await trio.sleep(3)
