@@ -32,7 +32,8 @@ MAX_MESSAGE = 4 * 1024 * 1024
 # Messages the library may hold for a reader that is not scheduled yet. Our readers never wait for
 # anything else, so a handful is enough; at 20 ms frames 64 are 1.3 s.
 QUEUE = 64
-CLOSE_TIMEOUT = 1.0
+# A second after its end nothing may be left of a call, and the closing of its sockets is not all that it does.
+CLOSE_TIMEOUT = 0.5
 # Under cancellation the library's reader is gone as well, so nobody would see the peer's answer: time to send
 # the close frame, and no more.
 GOODBYE_TIMEOUT = 0.05
@@ -201,7 +202,7 @@ class WebSocket:
             raise self._closed(error) from None
 
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
-        """Close with a handshake, at most 1 s, then close the stream whatever the peer does.
+        """Close with a handshake, at most 0.5 s, then close the stream whatever the peer does.
 
         May be called twice. A cancelled call closes the stream without the handshake.
         """
