@@ -178,7 +178,9 @@ class TwilioLeg:
         """Drop what is queued and clear the carrier's buffer; see `PlayoutWire`."""
         del generation  # everything queued is older: newer audio is only made after this
         self._outbox = deque(queued for queued in self._outbox if not queued.is_media)
-        self._queue(self._wire.send(twilio.Clear()), 0, is_media=False)
+        # What is left are clears that wait for a carrier that does not read; one is as good as many.
+        if not self._outbox:
+            self._queue(self._wire.send(twilio.Clear()), 0, is_media=False)
 
     def _queue(self, message: str, generation: int, *, is_media: bool) -> None:
         self._outbox.append(_Queued(message, generation, is_media))

@@ -347,6 +347,19 @@ async def test_carrier_that_does_not_read_costs_bounded_memory_and_its_own_call_
         call.drop()
 
 
+async def test_clears_for_a_carrier_that_does_not_read_do_not_add_up(autojump_clock: MockClock) -> None:
+    async with open_rig(stay) as rig, trio.open_nursery() as nursery:
+        call = rig.carrier.call(SilentCaller())
+        await nursery.start(call.run)
+        await wait_all_tasks_blocked()
+        leg = leg_of(rig.calls[0])
+        waiting = [queued for queued in leg._outbox if not queued.is_media]
+        for generation in range(1000):
+            leg.wire_clear(generation)
+        assert len(leg._outbox) - len(waiting) <= 1
+        call.drop()
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
 def test_public_address_needs_a_token(host: str) -> None:
     with pytest.raises(ValueError, match="media token"):
