@@ -351,7 +351,7 @@ async def test_clears_for_a_carrier_that_does_not_read_do_not_add_up(autojump_cl
     async with open_rig(stay) as rig, trio.open_nursery() as nursery:
         call = rig.carrier.call(SilentCaller())
         await nursery.start(call.run)
-        await wait_all_tasks_blocked()
+        await trio.testing.wait_all_tasks_blocked()
         leg = leg_of(rig.calls[0])
         waiting = [queued for queued in leg._outbox if not queued.is_media]
         for generation in range(1000):
