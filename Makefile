@@ -12,7 +12,7 @@ OUT ?= demo-out
 # synchronous. 124: an actor's body is async by its contract.
 ASYNC_OFF := ASYNC114,ASYNC120,ASYNC124,ASYNC128
 
-.PHONY: demo test lint format wheel bench soak docs clean
+.PHONY: demo test exhaustive lint format wheel bench soak docs clean
 
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit("callboard needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -31,6 +31,10 @@ demo: $(RUN_STAMP)
 
 test: $(DEV_STAMP)
 	$(BIN)/pytest
+
+# Every actor of a call killed at every one of its checkpoints, with either provider: some minutes.
+exhaustive: $(DEV_STAMP)
+	$(BIN)/pytest -m exhaustive
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check .

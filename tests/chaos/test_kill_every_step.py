@@ -34,6 +34,7 @@ from callboard.testing import (
     kill_every_actor,
     kill_once,
     open_world,
+    simulate,
 )
 
 ANSWER = "9 to 5"
@@ -191,7 +192,7 @@ def test_a_few_kills_with_the_other_provider() -> None:
 
 def test_a_few_kills_with_real_framing() -> None:
     only = ["connections", "calls/*/leg", "*/socket", "*/writer"]
-    kill_every_actor(Office().run, only=only, limit=2, transport=Transport.FRAMES)
+    kill_every_actor(Office().run, only=only, limit=1, transport=Transport.FRAMES)
 
 
 # What was found here
@@ -206,6 +207,17 @@ def test_listener_survives_the_death_of_what_holds_the_connections(transport: Tr
 def test_leg_does_not_wait_for_a_goodbye_that_nobody_would_hear() -> None:
     # The task that reads its socket died with the connections, so that the closing handshake took its whole second.
     kill_once(Office().run, "connections", 61, transport=Transport.FRAMES)
+
+
+def test_reader_that_dies_during_the_goodbye_takes_less_than_a_second() -> None:
+    # The closing handshake alone was given the whole second in which nothing may be left.
+    async def count(simulation: Simulation) -> int:
+        await Office().run(simulation)
+        return simulation.steps.counts["connections"]
+
+    last = simulate(count, transport=Transport.FRAMES)
+    for step in range(last - 22, last - 12, 2):
+        kill_once(Office().run, "connections", step, transport=Transport.FRAMES)
 
 
 def test_call_without_its_scenario_ends() -> None:
