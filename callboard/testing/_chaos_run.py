@@ -96,7 +96,8 @@ class ChaosRun:
         # Of the shared parts that were killed: from when to when nobody can rely on them.
         self._shaken: list[tuple[float, float]] = []
         # No more kills than are planned.
-        self._to_probe, self._killed = trio.open_memory_channel[Strike](len(plan.faults) + 1)
+        self._to_probe, self._to_be_probed = trio.open_memory_channel[Strike](len(plan.faults) + 1)
+        self._over = False
         self._folder = Path()
         self._followed: set[str] = set()
 
@@ -181,13 +182,15 @@ class ChaosRun:
             )
 
     async def _place_calls(self) -> None:
-        async with trio.open_nursery() as self._nursery, trio.open_nursery() as probing:
-            probing.start_soon(self._place_probes)
-            for call in self.plan.calls:
-                await trio.sleep_until(self.began_at + call.at)
-                await self._limiter.acquire_on_behalf_of(call.number)
-                self._nursery.start_soon(self._call, call)
-            probing.cancel_scope.cancel(reason="all calls were placed")
+        async with trio.open_nursery() as self._nursery:
+            self._nursery.start_soon(self._place_probes)
+            async with trio.open_nursery() as calls:
+                for call in self.plan.calls:
+                    await trio.sleep_until(self.began_at + call.at)
+                    await self._limiter.acquire_on_behalf_of(call.number)
+                    calls.start_soon(self._call, call)
+            self._over = True
+            self._to_probe.close()
 
     async def _call(self, planned: PlannedCall) -> None:
         try:
@@ -202,7 +205,7 @@ class ChaosRun:
     async def _place_probes(self) -> None:
         number = FIRST_PROBE
         assert self._nursery is not None
-        async for strike in self._killed:
+        async for strike in self._to_be_probed:
             self._nursery.start_soon(self._probe, number, strike)
             number += 1
 
@@ -315,7 +318,8 @@ class ChaosRun:
         if fault.actor.startswith("/"):
             self._shaken.append((strike.time, strike.time + SHARED_RECOVERY))
         # The task that kills may be the call's own: its children would be taken for the call's.
-        self._to_probe.send_nowait(strike)
+        if not self._over:
+            self._to_probe.send_nowait(strike)
 
     async def _watch(self, world: World) -> None:
         fell: dict[str, float] = {}
