@@ -59,8 +59,8 @@ class Tally:
     odd: list[str] = attrs.field(factory=list[str])
     seconds: float = 0.0
     """Of call, in all."""
-    underruns: int = 0
-    """Gaps that callers heard."""
+    pauses: int = 0
+    """Of less than half a second in what callers heard: gaps, and what a quick tool takes between two sentences."""
     violations: int = 0
     """Messages of the server that the wire forbids."""
     late: int = 0
@@ -72,7 +72,7 @@ class Tally:
         self.seconds += result.duration
         if plan.faults is None:
             # One that does not read hears gaps of its own making.
-            self.underruns += result.playout.underruns
+            self.pauses += result.playout.underruns
         self.violations += result.playout.violations
         self.late += result.carrier.late_ticks
         if result.outcome.end not in MEANT:
@@ -234,9 +234,10 @@ def report(soak: Soak, options: argparse.Namespace) -> int:
     print("\n".join(table(samples)))
     cpu = last.server.cpu - samples[0].server.cpu
     print(f"\nprocessor time of the server: {cpu / max(tally.seconds, 1) * 60:.2f} s for a minute of call")
-    print(f"gaps heard by callers: {tally.underruns}; frames the callers made late: {tally.late}")
+    print(f"short pauses heard by callers, those of quick tools included: {tally.pauses}")
+    print(f"frames that the callers made late: {tally.late}")
     print(
-        f"gaps by the server's clock: {counted['callboard_playout_underruns_total']:.0f}, "
+        f"gaps in answers, by the server's clock: {counted['callboard_playout_underruns_total']:.0f}, "
         f"{counted['callboard_playout_underrun_seconds_total']:.2f} s"
     )
     for name, text in (

@@ -2,12 +2,16 @@
 
 import math
 import random
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from programs import ProcessFigures
+from soak_callers import WEIGHTS
 from soak_figures import (
+    BLOCKS_ALLOWANCE,
     BLOCKS_LIMIT,
     LEAST_POINTS,
     RSS_ALLOWANCE,
@@ -191,3 +195,15 @@ def test_types_that_grow_are_named_and_those_that_wobble_are_not() -> None:
     after = {"a.Call": 31, "builtins.dict": 102, "new": 9}
     assert growth(before, after, rounds=5) == ["a.Call: +30", "new: +9"]
     assert growth(before, after, rounds=5, limit=1) == ["a.Call: +30"]
+
+
+def test_the_page_on_the_soak_states_the_limits_and_the_manners_that_are() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "soak.md").read_text(encoding="utf-8")
+    assert f"{RSS_LIMIT:,.0f} kB for 1000 calls, and by more than {RSS_ALLOWANCE:,.0f} kB" in page
+    assert f"{BLOCKS_LIMIT:,.0f} for 1000 calls, and by more than {BLOCKS_ALLOWANCE:,.0f} in" in page
+    rows = re.findall(r"^\| ([^|]+) \| (\d+) \|$", page, re.MULTILINE)
+    assert f"parts of {sum(WEIGHTS.values())} |" in page
+    assert sorted(int(weight) for _, weight in rows) == sorted(WEIGHTS.values())
+    for text, weight in rows:
+        (manner,) = [manner for manner in WEIGHTS if text.startswith(manner.value)]
+        assert WEIGHTS[manner] == int(weight)
