@@ -15,8 +15,8 @@ RSS_ALLOWANCE = 3072.0
 # Of what Python's allocator has given out after a collection, blocks for 1000 calls: a leak of one small object
 # for each call is 1000 of them.
 BLOCKS_LIMIT = 500.0
-# Half of it is what an idle server is mostly seen to wander by; now and then some hundreds of deadlines that trio has not
-# thrown away yet make it more, which is what the standard error is for.
+# Half of it is what an idle server is mostly seen to wander by. Now and then some hundreds of deadlines that trio has
+# not thrown away yet make it more, which is what the standard error is for.
 BLOCKS_ALLOWANCE = 100.0
 # A slope that stands on fewer idle moments than this says nothing.
 LEAST_POINTS = 4

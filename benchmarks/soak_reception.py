@@ -77,10 +77,10 @@ async def converse(call: Call, provider: grok_provider.Provider | deepgram_provi
 def count_objects() -> None:
     """Collect garbage; write how many objects of each type there are, if somebody wants to know."""
     gc.collect()
-    # CPython looks methods up through a cache of 4096 names. Before 3.13 each split of an exception group puts a
-    # new string there, which is every cancelled nursery: it would seem to be a leak until the cache is full.
-    if sys.version_info < (3, 13):
-        sys._clear_type_cache()
+    # CPython looks methods up through a cache of 4096 names, and each split of an exception group, which is every
+    # cancelled nursery, puts a new string there (3.11 to 3.13 do). Until the cache is full it would seem to be a leak.
+    clear = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
+    clear()
     wanted = os.environ.get("CALLBOARD_SOAK_OBJECTS")
     if wanted:
         counts = Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
