@@ -161,6 +161,8 @@ class FaultyWrapper:
         faults: What goes wrong.
     """
 
+    transport = Transport.FRAMES
+
     def __init__(self, network: Network, faults: LineFaults) -> None:
         self._network = network
         self.faults = faults

@@ -179,3 +179,22 @@ def test_percentiles() -> None:
     assert percentile([3.0], 0.99) == 3.0
     assert percentile([float(n) for n in range(100)], 0.5) == 50.0
     assert percentile([float(n) for n in range(100)], 0.99) == 99.0
+
+
+def test_real_sockets_are_survived_as_well() -> None:
+    out, progress = io.StringIO(), io.StringIO()
+    options = ChaosOptions(calls=0, minutes=0.02, seed=1, kills_per_minute=0, transport=Transport.FRAMES)
+    assert chaos(options, real=True, out=out, progress=progress) == 0
+    assert "real sockets" in out.getvalue()
+    assert "digest" not in out.getvalue()
+
+
+def test_a_listener_that_was_killed_is_no_leak() -> None:
+    calls = (PlannedCall(number=1, at=1.0, steps=(*SHORT[:-1], Wait(0.1))),)
+    plan = ChaosPlan(
+        calls=calls, transport=Transport.FRAMES, faults=FaultPlan((Kill(actor="/listener", at=0.01),))
+    )
+    report = _chaos_run.run_chaos_for_real(plan)
+    assert report.violations == []
+    assert report.faults == {"kill listener": 1}
+    assert report.probes == 1
