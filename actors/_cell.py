@@ -346,7 +346,7 @@ class Cell:
         if self.spec.on_end is not None:
             try:
                 self.spec.on_end(exit)
-            except Exception:
+            except Exception:  # noqa: BLE001  (the border to whoever asked to be told)
                 # Whoever ends actors has others to end.
                 path_logger(self.path).exception("on_end failed")
 

@@ -57,6 +57,8 @@ class MemoryLeg:
         self.playout = LegPlayout(ULAW_8K, pacer, self)
         self.sent: list[Sent] = []
         self.running = False
+        self.started = trio.Event()
+        """Set once its actor runs."""
         self._events: LegEvents | None = None
         self._closing = trio.Event()
         self._spoken = 0
@@ -74,6 +76,7 @@ class MemoryLeg:
         del context
         task_status.started()
         self.running = True
+        self.started.set()
         try:
             await self._closing.wait()
         finally:
@@ -150,8 +153,7 @@ class Board:
         """
         leg = MemoryLeg(self.switchboard.pacer, call_id=call_id, to=to)
         self.nursery.start_soon(self.switchboard.run_call, leg)
-        while not leg.running:
-            await trio.lowlevel.checkpoint()
+        await leg.started.wait()
         await trio.testing.wait_all_tasks_blocked()
         call = next(call for call in self.switchboard.calls if call.leg is leg)
         if begin:
