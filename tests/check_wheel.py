@@ -12,7 +12,12 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {"actors": "callboard/actors", "protocols": "callboard/protocols", "media": "callboard/media"}
+FOLDERS = {
+    "actors": "callboard/actors",
+    "protocols": "callboard/protocols",
+    "media": "callboard/media",
+    "callboard/testing": "callboard/testing",
+}
 
 
 def expected() -> set[str]:
@@ -40,7 +45,7 @@ def main() -> int:
         subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True
         )
-        program = "import callboard, callboard.grok; print(callboard.__version__)"
+        program = "import callboard, callboard.grok, callboard.deepgram, callboard.testing; print(callboard.__version__)"
         subprocess.run([python, "-W", "error", "-c", program], check=True, cwd=folder)
         subprocess.run(
             [Path(folder) / "bin" / "callboard", "--help"], check=True, cwd=folder, stdout=subprocess.DEVNULL
