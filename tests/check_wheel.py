@@ -45,7 +45,7 @@ def main() -> int:
         subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True
         )
-        program = "import callboard, callboard.grok, callboard.deepgram, callboard.testing; print(callboard.__version__)"
+        program = "import callboard.grok, callboard.deepgram, callboard.testing as kit; print(kit.__name__)"
         subprocess.run([python, "-W", "error", "-c", program], check=True, cwd=folder)
         subprocess.run(
             [Path(folder) / "bin" / "callboard", "--help"], check=True, cwd=folder, stdout=subprocess.DEVNULL
