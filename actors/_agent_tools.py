@@ -117,7 +117,8 @@ class AgentTools:
     def turn_over(self) -> None:
         """The caller went on: what is called from now on is meant anew."""
         self._earlier.clear()
-        self._heirs.clear()
+        # Whoever waits for the outcome of an earlier call still gets it.
+        self._heirs = {call_id: earlier for call_id, earlier in self._heirs.items() if earlier.heirs}
 
     def close(self) -> None:
         """The client is over."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from callboard.actors.emulators import Wait
-from callboard.testing import ChaosPlan, FaultPlan, Kill, PlannedCall, run_chaos
+from callboard.actors.emulators import Say, Wait, WaitForAgent, WaitForSilence
+from callboard.testing import ChaosPlan, FaultPlan, Kill, OnTool, PlannedCall, ToolAction, run_chaos
 
 FOUND = {
     "a client that waits for its restart when its call ends is ended: its streams of events, its trace": ChaosPlan(
@@ -24,6 +24,27 @@ FOUND = {
             PlannedCall(number=6, at=10.36, steps=()),
         ),
         faults=FaultPlan((Kill(actor="scenario", call=4, step=3), Kill(actor="scenario", call=3, step=2))),
+    ),
+    "a tool call that took over an earlier one has its outcome though the caller went on": ChaosPlan(
+        seed=2003,
+        providers=("deepgram",),
+        calls=(
+            PlannedCall(
+                number=58,
+                at=0.0,
+                steps=(
+                    Wait(0.26),
+                    Say("What are your opening hours on Monday?"),
+                    Wait(2.98),
+                    Say("What are your opening hours on Monday?"),
+                    WaitForAgent(timeout=60.0),
+                    WaitForSilence(1.5),
+                    Say("That is all, bye."),
+                    WaitForAgent(timeout=60.0),
+                ),
+            ),
+        ),
+        faults=FaultPlan((OnTool(action=ToolAction.HANG, call=58),)),
     ),
 }
 
