@@ -255,6 +255,10 @@ class Engine:
         await trio.sleep(delay)
 
     async def _stop_children(self, *, polite: bool) -> None:
+        for cell in tuple(self.children.values()):
+            if cell.state is ActorState.WAITING:
+                # Its time to begin again would come while those behind it are waited for.
+                cell.ask_end(0, "the supervisor stopped")
         for cell in reversed(list(self.children.values())):
             cell.ask_end(cell.spec.grace if polite else 0, "the supervisor stopped")
             await self._wait_down(cell, polite=polite)
