@@ -3,7 +3,16 @@
 import pytest
 
 from callboard.actors.emulators import Say, Wait, WaitForAgent, WaitForSilence
-from callboard.testing import ChaosPlan, FaultPlan, Kill, OnTool, PlannedCall, ToolAction, run_chaos
+from callboard.testing import (
+    ChaosPlan,
+    FaultPlan,
+    Kill,
+    OnTool,
+    PlannedCall,
+    ToolAction,
+    Transport,
+    run_chaos,
+)
 
 FOUND = {
     "a client that waits for its restart when its call ends is ended: its streams of events, its trace": ChaosPlan(
@@ -24,6 +33,18 @@ FOUND = {
             PlannedCall(number=6, at=10.36, steps=()),
         ),
         faults=FaultPlan((Kill(actor="scenario", call=4, step=3), Kill(actor="scenario", call=3, step=2))),
+    ),
+    "a child that waits for its restart does not begin again while its supervisor ends": ChaosPlan(
+        seed=1000,
+        transport=Transport.FRAMES,
+        calls=(PlannedCall(number=29, at=0.0, steps=(Wait(0.82),)),),
+        faults=FaultPlan(
+            (
+                Kill(actor="providers/agent-1/timer", call=29, step=1),
+                Kill(actor="providers/agent-1/listeners", call=29, step=2),
+                Kill(actor="scenario", call=29, step=3),
+            )
+        ),
     ),
     "a tool call that took over an earlier one has its outcome though the caller went on": ChaosPlan(
         seed=2003,
