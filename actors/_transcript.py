@@ -1,5 +1,6 @@
 """The transcript of a call: who said what, in the order it was heard, the agent cut to what was heard."""
 
+import bisect
 import enum
 import itertools
 from collections.abc import AsyncGenerator
@@ -87,7 +88,8 @@ class Transcript:
         )
         if final:
             if len(self._lines) < MAX_LINES:
-                self._lines.append(line)
+                # An answer is final once it was heard; what the caller said meanwhile may be so before.
+                bisect.insort(self._lines, line, key=lambda known: (known.at, known.number))
             else:
                 self.dropped += 1
         for watcher in self._watchers:
