@@ -1,0 +1,101 @@
+"""callboard as a system under test: `callboard serve` with a scenario that answers and does nothing else.
+
+    python benchmarks/sut.py --port 8080 --provider-url ws://127.0.0.1:8765/v1/realtime --config passthrough
+
+Takes calls on every path under /twilio/media, opens a Grok connection for each and sends media between the two; an
+interrupting caller silences the agent, as always. Nothing is recorded and nothing is traced. On SIGUSR1 the number of
+tasks and of Python objects is written to the statistics file, which is how leaks are found from outside.
+"""
+
+import argparse
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import trio
+
+import callboard
+from callboard import Call, Scenario, grok
+
+# The configurations: what the provider is asked to speak. The carrier always speaks mu-law at 8 kHz.
+FORMATS: dict[str, dict[str, object]] = {
+    "passthrough": {"type": "audio/pcmu"},
+    "transcode": {"type": "audio/pcm", "rate": 24000},
+}
+# More than any benchmark places: the point is to see what happens, not to refuse it.
+MAX_CALLS = 5000
+# Float seconds a stopped server lets its calls go on.
+DRAIN = 1.0
+
+
+def make_scenario(provider_url: str, config: str) -> Scenario:
+    """A scenario that lets caller and agent talk until the caller hangs up.
+
+    Args:
+        provider_url: Where the provider is.
+        config: One of `FORMATS`.
+    """
+    audio_format = FORMATS[config]
+
+    async def run(call: Call) -> None:
+        await call.answer()
+        agent = await grok.create_voice_agent_api_client(call, base_url=provider_url)
+        await agent.configure(
+            instructions="You are a helpful assistant on the phone.",
+            voice="eve",
+            extra={"audio": {"input": {"format": audio_format}, "output": {"format": audio_format}}},
+        )
+        call.send_media_between(agent)
+        await call.wait_ended()
+
+    return run
+
+
+def write_statistics(path: Path) -> None:
+    """Write how many tasks and objects there are; the file is complete whenever it can be read."""
+    gc.collect()
+    counts = {
+        "tasks": trio.lowlevel.current_statistics().tasks_living,
+        "objects": len(gc.get_objects()),
+    }
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(json.dumps(counts))
+    os.replace(unfinished, path)
+
+
+def answer_signal(path: Path | None) -> None:
+    """Have SIGUSR1 write the statistics; without a file it does nothing, but must not end the process."""
+
+    def write(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if path is not None:
+            write_statistics(path)
+
+    signal.signal(signal.SIGUSR1, write)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--port", type=int, required=True, help="of the carrier's media socket, on 127.0.0.1")
+    parser.add_argument("--provider-url", required=True, metavar="URL", help="where the provider is")
+    parser.add_argument("--config", choices=tuple(FORMATS), default="passthrough")
+    parser.add_argument("--stats-file", type=Path, metavar="FILE", help="written on SIGUSR1")
+    options = parser.parse_args(argv)
+    answer_signal(options.stats_file)
+    callboard.serve(
+        make_scenario(options.provider_url, options.config),
+        port=options.port,
+        max_calls=MAX_CALLS,
+        drain=DRAIN,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
