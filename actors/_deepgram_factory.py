@@ -9,12 +9,13 @@ from callboard.protocols import deepgram as wire
 
 from ._agent_events import WebSocketClosed
 from ._agent_factory import CONNECT_TIMEOUT, ClientOptions, FillerSound, Owner, open_client
-from ._deepgram_adapter import DeepgramAdapter, KeySource, resolve_url
+from ._deepgram_adapter import DeepgramAdapter, resolve_url
 from ._deepgram_client import VoiceAgentClient
 from ._deepgram_driver import DeepgramDriver
 from ._deepgram_events import DeepgramNews
 from ._deepgram_settings import DeepgramSettings
 from ._provider import ConnectionOptions
+from ._provider_credential import KeySource
 from ._scope import Scope
 
 SettingsLike = wire.Settings | Mapping[str, object]

@@ -1,15 +1,14 @@
 """The Grok Voice API behind the provider port: URL, credentials, codecs, and which errors are final."""
 
-import inspect
 import logging
 import math
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Mapping, Sequence
 
 from callboard.protocols import grok as wire
 
-from ._provider_errors import ProviderFailed, ProviderFailure
+from ._provider_credential import Credential, KeySource, complete_url, given_or_environment
+from ._provider_errors import ProviderFailure
 from ._provider_port import Capabilities, ConnectRequest
 from ._websocket import DialFailed, DialFailure
 
@@ -18,11 +17,6 @@ _log = logging.getLogger("callboard.grok")
 DEFAULT_URL = "wss://api.x.ai/v1/realtime"
 DEFAULT_MODEL = "grok-voice-latest"
 SESSION_LIMIT = 7200.0
-LOCAL_KEY = "local"
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-KeySource = str | Callable[[], str | Awaitable[str]]
-"""A credential, or a plain or async function that returns the one to use for the next connection."""
 
 
 def resolve_url(base_url: str | None) -> str:
@@ -34,22 +28,7 @@ def resolve_url(base_url: str | None) -> str:
         ValueError: Not a URL of a WebSocket server.
     """
     text = base_url or os.environ.get("CALLBOARD_GROK_URL") or os.environ.get("XAI_BASE_URL") or DEFAULT_URL
-    parts = urlsplit(text)
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    if scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ValueError(f"not a URL of a WebSocket server: {text[:80]!r}; expected wss://host[:port][/path]")
-    if parts.username is not None or parts.password is not None:
-        # Without the offending value: it may hold a password.
-        raise ValueError("the provider's URL has user information in it; give the key as xai_api_key")
-    path = parts.path.rstrip("/")
-    if path in {"", "/v1"}:
-        path = "/v1/realtime"
-    return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine."""
-    return urlsplit(url).hostname in _LOOPBACK
+    return complete_url(text, bases={"", "/v1"}, path="/v1/realtime", argument="xai_api_key")
 
 
 class GrokAdapter:
@@ -87,23 +66,16 @@ class GrokAdapter:
         self.model = model
         self.conversation_id = ""
         """The conversation to go on with, where the server keeps it; see `resumption` in xAI's documents."""
-        if key is None:
-            key = os.environ.get("XAI_API_KEY", "").strip() or None
-        elif isinstance(key, str):
-            key = key.strip()
-        if key is None:
-            if not is_loopback(url):
-                raise ProviderFailed(
-                    ProviderFailure.MISSING_KEY,
-                    "no xAI API key: give xai_api_key=... or set XAI_API_KEY (for an emulator on this machine "
-                    "set CALLBOARD_GROK_URL, which needs no key)",
-                )
-            key = LOCAL_KEY
-        elif url.startswith("ws://") and not is_loopback(url):
-            _log.warning("the xAI API key will be sent unencrypted to %s", urlsplit(url).hostname)
-        self._key: KeySource = key
-        # The newest last; an older one may still be in an error text.
-        self._seen: list[str] = [key] if isinstance(key, str) else []
+        self._credential = Credential(
+            given_or_environment(key, "XAI_API_KEY"),
+            url=url,
+            company="xAI API",
+            noun="key",
+            argument="xai_api_key",
+            missing="no xAI API key: give xai_api_key=... or set XAI_API_KEY (for an emulator on this machine "
+            "set CALLBOARD_GROK_URL, which needs no key)",
+            log=_log,
+        )
         self._url = url
 
     def __repr__(self) -> str:
@@ -111,26 +83,15 @@ class GrokAdapter:
 
     def secrets(self) -> Sequence[str]:
         """The credentials used so far."""
-        return [secret for secret in self._seen if secret != LOCAL_KEY]
+        return self._credential.secrets()
 
     async def connect_request(self) -> ConnectRequest:
         """How to connect; asks the function for a credential if there is one.
 
         Raises:
-            ProviderFailed: It returned none.
+            ProviderFailed: It returned none, or one that cannot be sent.
         """
-        key = self._key
-        if not isinstance(key, str):
-            given = key()
-            key = await given if inspect.isawaitable(given) else given
-        key = key.strip()
-        if not key:
-            raise ProviderFailed(ProviderFailure.MISSING_KEY, "xai_api_key gave no key")
-        if key not in self._seen:
-            self._seen = [*self._seen[-3:], key]
-        if not key.isascii() or not key.isprintable():
-            # An HTTP header cannot carry it, and the error of the HTTP layer would quote it.
-            raise ProviderFailed(ProviderFailure.BAD_KEY, "the xAI API key has characters no key has")
+        key = await self._credential.get()
         url = wire.build_url(self._url, model=self.model, conversation_id=self.conversation_id or None)
         return ConnectRequest(url=url, headers=(("Authorization", f"Bearer {key}"),))
 

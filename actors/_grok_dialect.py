@@ -14,7 +14,8 @@ import trio
 from callboard.protocols import grok as wire
 from callboard.protocols.grok import dialect
 
-from ._grok_adapter import GrokAdapter, KeySource, resolve_url
+from ._grok_adapter import GrokAdapter, resolve_url
+from ._provider_credential import KeySource
 from ._provider_port import Capabilities, ConnectRequest
 
 _log = logging.getLogger("callboard.grok")

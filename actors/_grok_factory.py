@@ -8,13 +8,14 @@ import attrs
 
 from ._agent_events import WebSocketClosed
 from ._agent_factory import CONNECT_TIMEOUT, ClientOptions, FillerSound, Owner, open_client
-from ._grok_adapter import DEFAULT_MODEL, GrokAdapter, KeySource, resolve_url
+from ._grok_adapter import DEFAULT_MODEL, GrokAdapter, resolve_url
 from ._grok_client import VoiceAgentAPIClient
 from ._grok_dialect import DialectGrokAdapter, resolve_dialect_url
 from ._grok_driver import GrokDriver
 from ._grok_events import GrokNews
 from ._grok_session import GrokSession
 from ._provider import ConnectionOptions
+from ._provider_credential import KeySource
 from ._scope import Scope
 
 Dialect = Literal["realtime", "agent"]

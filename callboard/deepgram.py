@@ -28,7 +28,6 @@ from callboard.actors._agent_events import (
     WebSocketMediaInfo as WebSocketMediaInfo,
 )
 from callboard.actors._agent_statistics import AgentStatistics as AgentStatistics
-from callboard.actors._deepgram_adapter import KeySource as KeySource
 from callboard.actors._deepgram_client import VoiceAgentClient as VoiceAgentClient
 from callboard.actors._deepgram_events import (
     DeepgramEvent as DeepgramEvent,
@@ -47,6 +46,7 @@ from callboard.actors._listeners import (
     SubscriberLagged as SubscriberLagged,
 )
 from callboard.actors._provider import ConnectionOptions as ConnectionOptions
+from callboard.actors._provider_credential import KeySource as KeySource
 from callboard.actors._provider_errors import (
     ClientClosed as ClientClosed,
     ProviderFailed as ProviderFailed,

@@ -28,7 +28,7 @@ from callboard.actors._agent_events import (
     WebSocketMediaInfo as WebSocketMediaInfo,
 )
 from callboard.actors._agent_statistics import AgentStatistics as AgentStatistics
-from callboard.actors._grok_adapter import DEFAULT_MODEL as DEFAULT_MODEL, KeySource as KeySource
+from callboard.actors._grok_adapter import DEFAULT_MODEL as DEFAULT_MODEL
 from callboard.actors._grok_client import VoiceAgentAPIClient as VoiceAgentAPIClient
 from callboard.actors._grok_events import (
     Events as Events,
@@ -45,6 +45,7 @@ from callboard.actors._listeners import (
     SubscriberLagged as SubscriberLagged,
 )
 from callboard.actors._provider import ConnectionOptions as ConnectionOptions
+from callboard.actors._provider_credential import KeySource as KeySource
 from callboard.actors._provider_errors import (
     ClientClosed as ClientClosed,
     ProviderFailed as ProviderFailed,
