@@ -143,6 +143,8 @@ class WebSocket:
         self._sent = self._received = self._octets_sent = self._octets_received = 0
         # The library's reader was cancelled, so nobody would see the peer's answer to a close.
         self._deaf = False
+        # trio-websocket has a queue and a lock that only a task can wait for.
+        self._prompt = connection if isinstance(connection, MessageConnection) else None
 
     @property
     def subprotocol(self) -> str | None:
@@ -175,6 +177,29 @@ class WebSocket:
         self._sent += 1
         self._octets_sent += len(message)
 
+    def send_nowait(self, message: str | bytes) -> bool:
+        """Send one message if that needs no waiting.
+
+        Returns:
+            True where the whole message was taken, and goes out in its turn without the caller. False where it would
+            have to wait for the peer or behind another send, or where the transport cannot do this: use `send` then.
+
+        Raises:
+            SocketClosed: The socket is closed.
+        """
+        if self._prompt is None:
+            if self._connection.closed is not None:
+                raise self._closed(trio_websocket.ConnectionClosed(None))
+            return False
+        try:
+            accepted = self._prompt.send_nowait(message)
+        except trio_websocket.ConnectionClosed as error:
+            raise self._closed(error) from None
+        if accepted:
+            self._sent += 1
+            self._octets_sent += len(message)
+        return accepted
+
     async def receive(self) -> str | bytes:
         """The next message; messages that came before a close are delivered first.
 
@@ -185,6 +210,25 @@ class WebSocket:
             message = await self._connection.get_message()
         except trio_websocket.ConnectionClosed as error:
             self._deaf = self._connection.closed is None
+            raise self._closed(error) from None
+        self._received += 1
+        self._octets_received += len(message)
+        return message
+
+    def receive_nowait(self) -> str | bytes:
+        """The next message if it has been read already: so that one wake-up serves a burst.
+
+        Nothing is read from the network here, so a reader needs `receive` as well.
+
+        Raises:
+            trio.WouldBlock: No message is at hand.
+            SocketClosed: The socket is closed and nothing is left to read.
+        """
+        if self._prompt is None:
+            raise trio.WouldBlock
+        try:
+            message = self._prompt.receive_nowait()
+        except trio_websocket.ConnectionClosed as error:
             raise self._closed(error) from None
         self._received += 1
         self._octets_received += len(message)

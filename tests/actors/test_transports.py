@@ -221,3 +221,51 @@ async def test_octets_cannot_travel_on_a_message_stream() -> None:
         await second.receive_some()
     await first.aclose()
     assert second.cut
+
+
+@BOTH
+async def test_prompt_sending_and_receiving_keeps_order_and_counts(
+    transport: Transport, autojump_clock: object
+) -> None:
+    async def burst(socket: WebSocket) -> None:
+        for number in range(5):
+            if not socket.send_nowait(f"{number}"):
+                await socket.send(f"{number}")
+        await socket.aclose(4000, "done")
+
+    async with serving(transport, burst) as server, open_websocket(server.network, server.url) as socket:
+        got: list[str | bytes] = []
+        with pytest.raises(SocketClosed) as caught:
+            while True:
+                got.append(await socket.receive())
+                with pytest.raises(trio.WouldBlock):
+                    while True:
+                        got.append(socket.receive_nowait())
+        assert (got, caught.value.code) == (["0", "1", "2", "3", "4"], 4000)
+        assert socket.statistics().messages_received == 5
+        assert server.sockets[0].statistics().messages_sent == 5
+        with pytest.raises(SocketClosed) as caught:
+            socket.send_nowait("too late")
+        assert caught.value.code == 4000
+
+
+async def test_a_full_inbox_refuses_what_would_have_to_wait(autojump_clock: object) -> None:
+    async def deaf(socket: WebSocket) -> None:
+        await trio.sleep(100)
+
+    async with (
+        serving(Transport.MESSAGES, deaf) as server,
+        open_websocket(server.network, server.url) as socket,
+    ):
+        assert [socket.send_nowait(b"x") for _ in range(CAPACITY + 1)] == [True] * CAPACITY + [False]
+        assert socket.statistics().messages_sent == CAPACITY
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(socket.send, b"waits")
+            await wait_all_tasks_blocked()
+            peer = server.sockets[0]
+            assert peer.receive_nowait() == b"x"
+            # The room is that of the send that waits.
+            assert not socket.send_nowait(b"pushes in")
+        assert [peer.receive_nowait() for _ in range(CAPACITY)][-1] == b"waits"
+        with pytest.raises(trio.WouldBlock):
+            peer.receive_nowait()
