@@ -1,12 +1,20 @@
 """What users give to any voice agent's client, turned into what drivers take."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import TypedDict, cast
 
 from ._tools_schema import AnyTool, Tool, tool
 
 Function = AnyTool | Callable[..., object]
 """A function that is run here when the model calls it."""
+
+
+class SendMediaParameters(TypedDict, total=False):
+    """VoxEngine's parameters of `send_media_to`; here they are its keyword arguments."""
+
+    tag: str
+    encoding: str
+    custom_parameters: dict[str, str]
 
 
 def sort_functions(tools: Sequence[Function]) -> list[AnyTool]:

@@ -27,6 +27,7 @@ from callboard.actors._agent_events import (
     WebSocketErrorData as WebSocketErrorData,
     WebSocketMediaInfo as WebSocketMediaInfo,
 )
+from callboard.actors._agent_requests import SendMediaParameters as SendMediaParameters
 from callboard.actors._agent_statistics import AgentStatistics as AgentStatistics
 from callboard.actors._deepgram_client import VoiceAgentClient as VoiceAgentClient
 from callboard.actors._deepgram_events import (
@@ -78,14 +79,6 @@ from callboard.protocols.deepgram import (
     UpdateSpeak as UpdateSpeak,
     UpdateThink as UpdateThink,
 )
-
-
-class SendMediaParameters(TypedDict, total=False):
-    """VoxEngine's parameters of `send_media_to`; here they are its keyword arguments."""
-
-    tag: str
-    encoding: str
-    custom_parameters: dict[str, str]
 
 
 class VoiceAgentClientParameters(TypedDict, total=False):

@@ -27,6 +27,7 @@ from callboard.actors._agent_events import (
     WebSocketErrorData as WebSocketErrorData,
     WebSocketMediaInfo as WebSocketMediaInfo,
 )
+from callboard.actors._agent_requests import SendMediaParameters as SendMediaParameters
 from callboard.actors._agent_statistics import AgentStatistics as AgentStatistics
 from callboard.actors._grok_adapter import DEFAULT_MODEL as DEFAULT_MODEL
 from callboard.actors._grok_client import VoiceAgentAPIClient as VoiceAgentAPIClient
@@ -81,14 +82,6 @@ from callboard.protocols.grok import (
     WebSearch as WebSearch,
     XSearch as XSearch,
 )
-
-
-class SendMediaParameters(TypedDict, total=False):
-    """VoxEngine's parameters of `send_media_to`; here they are its keyword arguments."""
-
-    tag: str
-    encoding: str
-    custom_parameters: dict[str, str]
 
 
 class VoiceAgentAPIClientParameters(TypedDict, total=False):
