@@ -1,7 +1,7 @@
 """What users give to any voice agent's client, turned into what drivers take."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypedDict, cast
+from typing import ClassVar, Protocol, TypedDict, cast
 
 from ._tools_schema import AnyTool, Tool, tool
 
@@ -15,6 +15,27 @@ class SendMediaParameters(TypedDict, total=False):
     tag: str
     encoding: str
     custom_parameters: dict[str, str]
+
+
+class MessageKind(Protocol):
+    """A class of messages of a wire."""
+
+    type: ClassVar[str]
+
+
+def message_of(given: object, kind: type[MessageKind]) -> dict[str, object]:
+    """A message of one kind, given as a mapping with or without its type.
+
+    Raises:
+        TypeError: No mapping.
+        ValueError: A message of another kind.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"expected a mapping or {kind.__name__}, not {repr(given)[:80]}")
+    fields = cast("Mapping[str, object]", given)
+    if fields.get("type", kind.type) != kind.type:
+        raise ValueError(f"type is {repr(fields['type'])[:80]}, expected {kind.type!r}")
+    return {"type": kind.type, **fields}
 
 
 def sort_functions(tools: Sequence[Function]) -> list[AnyTool]:

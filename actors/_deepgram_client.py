@@ -9,7 +9,7 @@ from callboard.protocols import RemoteWireError, deepgram as wire
 
 from ._agent_client import VoiceAgent
 from ._agent_driver import Wish
-from ._agent_requests import Function, declaration_of, sort_functions
+from ._agent_requests import Function, declaration_of, message_of, sort_functions
 from ._deepgram_driver import DeepgramDriver
 from ._deepgram_events import NAMES, DeepgramEvent
 
@@ -133,13 +133,10 @@ class VoiceAgentClient(VoiceAgent):
 def _message(given: Mapping[str, object] | M, kind: type[M]) -> M:
     if isinstance(given, kind):
         return given
-    if not isinstance(given, Mapping):
-        raise TypeError(f"expected a mapping or {kind.__name__}, not {repr(given)[:80]}")
-    if given.get("type", kind.type) != kind.type:
-        raise ValueError(f"type is {repr(given['type'])[:80]}, expected {kind.type!r}")
+    message = message_of(given, kind)
     try:
         # As text: octets are audio on this wire.
-        decoded = wire.decode_client_message(orjson.dumps({"type": kind.type, **given}).decode())
+        decoded = wire.decode_client_message(orjson.dumps(message).decode())
     except (RemoteWireError, orjson.JSONEncodeError) as error:
         raise ValueError(str(error)) from None
     assert isinstance(decoded.event, kind)

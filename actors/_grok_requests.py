@@ -7,7 +7,7 @@ import attrs
 
 from callboard.protocols import grok as wire
 
-from ._agent_requests import Function, declaration_of, sort_functions
+from ._agent_requests import Function, declaration_of, message_of, sort_functions
 from ._tools_schema import AnyTool
 
 ToolLike = Function | wire.Tool | Mapping[str, object]
@@ -39,11 +39,7 @@ def as_event(
     """
     if isinstance(parameters, kind):
         return parameters
-    if not isinstance(parameters, Mapping):
-        raise TypeError(f"expected a mapping or {kind.__name__}, not {repr(parameters)[:80]}")
-    if parameters.get("type", kind.type) != kind.type:
-        raise ValueError(f"type is {repr(parameters['type'])[:80]}, expected {kind.type!r}")
-    return GivenEvent(message={"type": kind.type, **parameters})
+    return GivenEvent(message=message_of(parameters, kind))
 
 
 def session_of(
