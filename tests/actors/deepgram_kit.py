@@ -16,8 +16,8 @@ from callboard.actors._scope import Scope, system_scope
 from callboard.actors._system import System, open_system
 from callboard.actors._websocket import WebSocket
 from callboard.media import ULAW_8K, AudioFormat
+from callboard.testing import MemoryNetwork
 from tests.actors.grok_kit import Ear, Mouth
-from tests.actors.memory_network import MemoryNetwork
 
 Message = dict[str, Any]
 KEY = "dg-Secret-0123456789abcdef"

@@ -15,6 +15,7 @@ from callboard.actors.emulators import DeepgramEmulator, DeepgramEmulatorOptions
 from callboard.media import PCM16_8K, Samples, encode
 from callboard.media.speech import SpeechEngines
 from callboard.protocols import deepgram
+from callboard.testing import MemoryNetwork
 from tests.actors.emulator_kit import (
     OPTIONS,
     TONES,
@@ -28,7 +29,6 @@ from tests.actors.emulator_kit import (
     speech,
     words,
 )
-from tests.actors.memory_network import MemoryNetwork
 
 AUTH = (("Authorization", "Token any-key"),)
 RATE_HZ = 8000

@@ -14,6 +14,7 @@ from callboard.actors.emulators._grok_server import GrokEmulator
 from callboard.media import PCM16_24K, Samples, encode
 from callboard.media.speech import SpeechEngines
 from callboard.protocols import grok
+from callboard.testing import MemoryNetwork
 from tests.actors.emulator_kit import (
     OPTIONS,
     TONES,
@@ -25,7 +26,6 @@ from tests.actors.emulator_kit import (
     listening,
     words,
 )
-from tests.actors.memory_network import MemoryNetwork
 
 AUTH = (("Authorization", "Bearer any-key"),)
 

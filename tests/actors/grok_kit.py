@@ -20,7 +20,7 @@ from callboard.actors._spec import ChildSpec, Restart
 from callboard.actors._system import System, open_system
 from callboard.actors._websocket import WebSocket
 from callboard.media import ULAW_8K, AudioFormat, AudioFrame
-from tests.actors.memory_network import MemoryNetwork
+from callboard.testing import MemoryNetwork
 
 Message = dict[str, Any]
 KEY = "xai-Secret-0123456789abcdef"

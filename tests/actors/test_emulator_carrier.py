@@ -24,9 +24,9 @@ from callboard.actors.emulators._carrier_faults import CarrierFaults
 from callboard.actors.emulators._carrier_playout import PlayoutKind
 from callboard.actors.emulators._carrier_result import CallEnd, CallFailed, CallResult
 from callboard.media import read_wav, ulaw_decode, ulaw_encode
+from callboard.testing import MemoryNetwork, Transport
 
 from .emulator_carrier_kit import Message, Peer, serving, tone
-from .memory_network import MemoryNetwork
 
 S = b"\xff"
 
@@ -315,7 +315,7 @@ async def test_caller_that_fails_ends_its_call_politely(clock: MockClock) -> Non
 
 
 async def test_server_that_never_reads_does_not_keep_the_carrier(clock: MockClock) -> None:
-    network = MemoryNetwork(lockstep=True)
+    network = MemoryNetwork(Transport.LOCKSTEP)
     async with serving(network, read=False) as server:
         started = trio.current_time()
         result = await CarrierEmulator(network, server.url).call(SilentCaller(20.0)).run()

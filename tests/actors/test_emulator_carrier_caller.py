@@ -30,9 +30,9 @@ from callboard.actors.emulators._carrier import CarrierEmulator
 from callboard.actors.emulators._carrier_recording import speech_spans
 from callboard.actors.emulators._carrier_result import CallEnd, CallResult
 from callboard.media import ulaw_decode
+from callboard.testing import MemoryNetwork
 
 from .emulator_carrier_kit import Handler, Peer, Server, ToneVoice, listen_only, serving, tone, tone_voice
-from .memory_network import MemoryNetwork
 
 S = b"\xff"
 

@@ -22,9 +22,9 @@ from callboard.actors.emulators._carrier_faults import (
 from callboard.actors.emulators._carrier_playout import PlayoutKind
 from callboard.actors.emulators._carrier_result import CallEnd, CallResult
 from callboard.actors.emulators._carrier_wire import Echo, Flush, Ignore, Play, TwilioCarrier
+from callboard.testing import MemoryNetwork, Transport
 
 from .emulator_carrier_kit import Handler, Message, Peer, Server, listen_only, serving, tone
-from .memory_network import MemoryNetwork
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ async def test_server_feels_that_a_stalled_carrier_does_not_read(clock: MockCloc
             sent.append(trio.current_time() - peer.of("start")[0][0])
             await trio.sleep(0.1)
 
-    network = MemoryNetwork(lockstep=True)
+    network = MemoryNetwork(Transport.LOCKSTEP)
     faults = CarrierFaults(stall_at=1.0)
     async with serving(network, handler) as server:
         result = await CarrierEmulator(network, server.url).call(SilentCaller(5.0), faults=faults).run()

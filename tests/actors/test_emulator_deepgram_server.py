@@ -13,9 +13,9 @@ from hypothesis import given, strategies as st
 from callboard.actors._websocket import DialFailed, SocketClosed
 from callboard.actors.emulators import DeepgramFault, FaultAction
 from callboard.protocols import deepgram
+from callboard.testing import MemoryNetwork, Transport
 from tests.actors.emulator_deepgram_kit import AUTH, Client, Rig, running, settings
 from tests.actors.emulator_kit import Headers, Message, Rules, only, request, say, types
-from tests.actors.memory_network import MemoryNetwork
 
 GRANT = "/v1/auth/grant"
 LONG = "This is a sentence that takes quite some time to be spoken. " * 20
@@ -220,7 +220,7 @@ async def test_maintenance(autojump_clock: trio.abc.Clock) -> None:
 async def test_a_client_that_does_not_read_is_closed_all_the_same(autojump_clock: trio.abc.Clock) -> None:
     brain = Rules({"go": [say(LONG)]})
     # Nothing is buffered between the two, so that the emulator has to wait for the client.
-    network = MemoryNetwork(lockstep=True)
+    network = MemoryNetwork(Transport.LOCKSTEP)
     async with running(brain, network=network, idle_timeout=5.0, paced=False) as rig, rig.client() as client:
         await client.begin()
         await client.send("InjectUserMessage", content="go")

@@ -7,9 +7,9 @@ import trio
 
 from callboard.actors._websocket import DialFailed, SocketClosed
 from callboard.actors.emulators._grok_options import GrokEmulatorOptions, GrokFault, GrokFaultAction
+from callboard.testing import MemoryNetwork, Transport
 from tests.actors.emulator_grok_kit import Rig, running
 from tests.actors.emulator_kit import Headers, Message, Rules, only, pick, request, say, types
-from tests.actors.memory_network import MemoryNetwork
 
 
 def bearer(key: str) -> Headers:
@@ -182,7 +182,7 @@ async def test_abandoned_sockets_leave_nothing(autojump_clock: trio.abc.Clock) -
 async def test_a_client_that_does_not_read_stalls_only_itself(autojump_clock: trio.abc.Clock) -> None:
     rules = Rules({"go": [say("word " * 2000)]})
     async with (
-        running(rules, network=MemoryNetwork(lockstep=True), output_speed=50.0) as rig,
+        running(rules, network=MemoryNetwork(Transport.LOCKSTEP), output_speed=50.0) as rig,
         rig.client() as slow,
         rig.client() as quick,
     ):

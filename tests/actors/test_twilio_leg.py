@@ -27,8 +27,8 @@ from callboard.actors.emulators import (
     WavCaller,
 )
 from callboard.media import ULAW_8K, AudioFrame, read_wav, ulaw_decode, ulaw_encode
+from callboard.testing import MemoryNetwork
 
-from .memory_network import MemoryNetwork
 from .test_media_ports import Unit
 
 

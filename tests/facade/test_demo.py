@@ -12,8 +12,7 @@ from callboard._demo_plan import DemoPlan
 from callboard._demo_view import PlainView
 from callboard.media import read_wav
 from callboard.media.speech import load_speech
-
-from ..actors.memory_network import MemoryNetwork
+from callboard.testing import MemoryNetwork
 
 
 async def test_demo_leaves_a_recording_a_transcript_and_a_trace(

@@ -46,7 +46,7 @@ from callboard.actors.emulators import (
 )
 from callboard.media import ULAW_8K, AudioFormat, AudioFrame, ToneDecoder, ToneEncoder, decode, encode
 from callboard.media.speech import load_speech
-from tests.actors.memory_network import MemoryNetwork
+from callboard.testing import MemoryNetwork
 
 FRAME = 0.02
 

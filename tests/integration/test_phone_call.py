@@ -45,8 +45,7 @@ from callboard.actors.emulators import (
 )
 from callboard.media import read_wav
 from callboard.media.speech import load_speech
-
-from ..actors.memory_network import MemoryNetwork
+from callboard.testing import MemoryNetwork
 
 KEY = "xai-very-secret-key-0123456789"
 ENGINES = load_speech("tones")
