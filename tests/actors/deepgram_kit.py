@@ -1,6 +1,5 @@
 """A Deepgram server whose every message a test chooses, and clients connected to it in memory."""
 
-import functools
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -8,18 +7,14 @@ from typing import Any, cast
 
 import attrs
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from callboard import HistoryCall, HistoryMessage, HistoryResult, deepgram
-from callboard.actors._http import Bound, Request, Response, Upgrade, serve_http
 from callboard.actors._scope import Scope, system_scope
-from callboard.actors._system import System, open_system
-from callboard.actors._websocket import WebSocket
+from callboard.actors._system import System
 from callboard.media import ULAW_8K, AudioFormat
-from callboard.testing import MemoryNetwork
-from tests.actors.grok_kit import Ear, Mouth
+from tests.actors import peer_kit
+from tests.actors.peer_kit import Ear, Message as Message, Mouth, serving, settle as settle
 
-Message = dict[str, Any]
 KEY = "dg-Secret-0123456789abcdef"
 V = deepgram.VoiceAgentEvents
 SETTINGS: Message = {
@@ -31,24 +26,14 @@ SETTINGS: Message = {
 
 
 @attrs.define(eq=False)
-class Peer:
+class Peer(peer_kit.Peer):
     """The server's side of one connection."""
 
-    socket: WebSocket
-    request: Request
-    number: int
-    received: list[Message] = attrs.field(factory=list[Message])
     keep_alives: list[float] = attrs.field(factory=list[float])
     """When they came."""
-    heard: bytearray = attrs.field(factory=bytearray)
-    """Caller audio."""
-    done: trio.Event = attrs.field(factory=trio.Event)
 
-    # What comes
-
-    async def receive(self) -> Message | None:
-        """The next message; None for audio and for a keep-alive."""
-        raw = await self.socket.receive()
+    def take(self, raw: str | bytes) -> Message | None:
+        """What came; None for audio and for a keep-alive."""
         if isinstance(raw, bytes):
             self.heard += raw
             return None
@@ -59,30 +44,9 @@ class Peer:
         self.received.append(message)
         return message
 
-    async def next(self, kind: str | None = None, *, within: float = 30.0) -> Message:
-        """The next message, audio and keep-alives left out; it must be of this type."""
-        with trio.fail_after(within):
-            while (message := await self.receive()) is None:
-                pass
-        assert kind is None or message["type"] == kind, message
-        return message
-
-    async def quiet(self, seconds: float = 0.5) -> list[Message]:
-        """What comes within some time, audio and keep-alives left out."""
-        messages: list[Message] = []
-        with trio.move_on_after(seconds):
-            while True:
-                message = await self.receive()
-                if message is not None:
-                    messages.append(message)
-        return messages
-
     # The session
 
-    async def send(self, kind: str, **fields: object) -> None:
-        await self.socket.send(json.dumps({"type": kind, **fields}))
-
-    async def welcome(self) -> None:
+    async def greet(self) -> None:
         await self.send("Welcome", request_id=f"request-{self.number}")
 
     async def accept(self) -> Message:
@@ -134,68 +98,8 @@ class Peer:
         functions = [{"id": call_id, "name": name} for call_id, name in calls]
         await self.send("FunctionCallCancelled", functions=functions)
 
-    # The end
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        await self.socket.aclose(code, reason)
-        self.done.set()
-
-    async def cut(self) -> None:
-        """Break the stream without a closing handshake."""
-        await trio.aclose_forcefully(self.socket._stream)
-        self.done.set()
-
-
-class Server:
-    """Listens; each connection is handed to the test."""
-
-    def __init__(self, network: MemoryNetwork) -> None:
-        self.network = network
-        self.url = ""
-        self.refuse: list[tuple[int, bytes]] = []
-        """Answers to the next handshakes, before any is accepted."""
-        self.refuse_always: tuple[int, bytes] | None = None
-        self.n_accepted = 0
-        self.n_refused = 0
-        self.welcomes = True
-        self._offer, self._taken = trio.open_memory_channel[Peer](16)
-
-    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
-        async with trio.open_nursery() as nursery:
-
-            async def answer(request: Request) -> Response:
-                return Response(status=404)
-
-            serve = functools.partial(
-                serve_http,
-                self.network,
-                "127.0.0.1",
-                8765,
-                on_request=answer,
-                on_upgrade=self._enter,
-                max_message=64 * 2**20,
-            )
-            bound: Bound = await nursery.start(serve)
-            self.url = f"ws://{bound.authority}"
-            task_status.started()
-
-    async def _enter(self, upgrade: Upgrade) -> None:
-        refusal = self.refuse.pop(0) if self.refuse else self.refuse_always
-        if refusal is not None:
-            self.n_refused += 1
-            await upgrade.reject(*refusal)
-            return
-        self.n_accepted += 1
-        peer = Peer(await upgrade.accept(), upgrade.request, self.n_accepted)
-        if self.welcomes:
-            await peer.welcome()
-        await self._offer.send(peer)
-        await peer.done.wait()
-
-    async def peer(self, *, within: float = 60.0) -> Peer:
-        """The next connection."""
-        with trio.fail_after(within):
-            return await self._taken.receive()
+Server = peer_kit.Server[Peer]
 
 
 @attrs.define(eq=False)
@@ -253,21 +157,10 @@ class Rig:
         return len(self.ear.payload) == before + 800
 
 
-async def settle() -> None:
-    await wait_all_tasks_blocked()
-
-
 @asynccontextmanager
 async def open_server(*, seed: int = 1) -> AsyncGenerator[tuple[System, Server], None]:
-    network = MemoryNetwork()
-    # Pings would keep a virtual clock going for ever in a test that waits for nothing.
-    with trio.fail_after(20000):
-        async with trio.open_nursery() as nursery:
-            server = Server(network)
-            await nursery.start(server.run)
-            async with open_system(network=network, seed=seed) as system:
-                yield system, server
-            nursery.cancel_scope.cancel()
+    async with serving(Peer, seed=seed, within=20000) as served:
+        yield served
 
 
 @asynccontextmanager

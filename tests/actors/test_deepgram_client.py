@@ -30,12 +30,12 @@ MULAW = {"encoding": "mulaw", "sample_rate": 8000}
 
 async def test_settings_come_first_once_and_behind_the_welcome(autojump_clock: object) -> None:
     async with open_server() as (system, server):
-        server.welcomes = False
+        server.greets = False
         async with trio.open_nursery() as nursery:
             nursery.start_soon(create, system, server)
             peer = await server.peer()
             assert await peer.quiet(3) == []
-            await peer.welcome()
+            await peer.greet()
         assert await peer.next() == {
             "type": "Settings",
             "audio": {"input": LINEAR, "output": {**LINEAR, "container": "none"}},
@@ -81,13 +81,13 @@ async def test_without_options_nothing_is_sent_until_configure(autojump_clock: o
 
 async def test_configure_before_the_welcome_waits_for_it(autojump_clock: object) -> None:
     async with open_rig(settings_options=None) as rig:
-        rig.server.welcomes = False
+        rig.server.greets = False
         await rig.peer.cut()
         await rig.reconnected()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: rig.client.configure(instructions="Be brief."))
             assert await rig.peer.quiet(2) == []
-            await rig.peer.welcome()
+            await rig.peer.greet()
             assert (await rig.applied())["agent"]["think"]["prompt"] == "Be brief."
 
 
@@ -388,7 +388,7 @@ async def test_no_keep_alive_while_audio_flows(autojump_clock: object) -> None:
 
 async def test_no_keep_alive_before_the_settings_of_a_later_session(autojump_clock: object) -> None:
     async with open_session() as rig:
-        rig.server.welcomes = False
+        rig.server.greets = False
         await trio.sleep(5)
         await rig.peer.cut()
         await rig.reconnected()
@@ -576,7 +576,7 @@ async def test_close_leaves_nothing_and_nothing_reconnects_i1(autojump_clock: ob
 
 async def test_a_cancelled_factory_leaves_nothing(autojump_clock: object) -> None:
     async with open_server() as (system, server):
-        server.welcomes = False
+        server.greets = False
         with trio.move_on_after(3):
             await create(system, server)
         await trio.sleep(2)
@@ -614,7 +614,7 @@ async def test_the_key_appears_nowhere_i10(
             await rig.peer.socket.send(f"rubbish {secret}")
             await rig.peer.send("FunctionCallRequest", functions=secret)
         await settle()
-        rig.server.refuse = [(503, f"who is {KEY}?".encode())]
+        rig.server.refusals = [(503, f"who is {KEY}?".encode())]
         await rig.peer.error("INTERNAL_SERVER_ERROR", f"bad {KEY} {other}")
         await rig.reconnected()
         await rig.applied()

@@ -170,7 +170,7 @@ async def test_a_refused_handshake_is_final(
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
 async def test_a_busy_server_is_tried_again(status: int, autojump_clock: object) -> None:
     async with open_server() as (system, server):
-        server.refuse = [(status, b"")] * 3
+        server.refusals = [(status, b"")] * 3
         client = await create(system, server)
         assert client.statistics().attempts == 4
         client.close()
@@ -179,7 +179,7 @@ async def test_a_busy_server_is_tried_again(status: int, autojump_clock: object)
 async def test_a_refused_handshake_is_an_event(autojump_clock: object) -> None:
     async with open_session() as rig:
         responses = rig.client.events(V.HTTPResponse)
-        rig.server.refuse = [(503, f'{{"err_msg": "ask {KEY} later"}}'.encode()), (429, b"x" * 5000)]
+        rig.server.refusals = [(503, f'{{"err_msg": "ask {KEY} later"}}'.encode()), (429, b"x" * 5000)]
         await rig.peer.cut()
         first, second = await responses.receive(), await responses.receive()
         assert (first.data.status, first.data.body) == (503, '{"err_msg": "ask *** later"}')
@@ -225,7 +225,7 @@ async def test_a_missing_key_is_a_clear_error(
 
 async def test_a_server_that_does_not_welcome_is_given_up(autojump_clock: object) -> None:
     async with open_server() as (system, server):
-        server.welcomes = False
+        server.greets = False
         start = trio.current_time()
         with pytest.raises(deepgram.ProviderFailed, match="not ready within 25 s") as caught:
             await create(system, server, connect_timeout=25.0)

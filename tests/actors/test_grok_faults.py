@@ -164,7 +164,7 @@ async def test_a_key_that_is_revoked_later_ends_the_client(autojump_clock: objec
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 async def test_a_busy_server_is_tried_again(status: int, autojump_clock: object) -> None:
     async with open_server() as (system, server):
-        server.refuse = [(status, b"")] * 3
+        server.refusals = [(status, b"")] * 3
         client = await create(system, server)
         assert client.statistics().attempts == 4
         client.close()
@@ -551,7 +551,7 @@ async def test_the_key_appears_nowhere_i10(
         await rig.peer.socket.send(f"rubbish {KEY}")
         await settle()
         texts.append(rig.system.tree().render())
-        rig.server.refuse = [(503, f"who is {KEY}?".encode())]
+        rig.server.refusals = [(503, f"who is {KEY}?".encode())]
         await rig.peer.close(1011, f"bad {KEY}")
         await rig.reconnected()
         rig.server.refuse_always = (400, f"Incorrect API key provided: {KEY}".encode())

@@ -264,7 +264,7 @@ async def test_a_call_survives_a_reconnect_i4(before_result: bool, autojump_cloc
         await rig.peer.cut()
         if not before_result:
             # The result comes while there is no connection at all.
-            rig.server.refuse = [(503, b"")] * 4
+            rig.server.refusals = [(503, b"")] * 4
         await rig.reconnected()
         update = await rig.peer.next("session.update")
         assert [entry["name"] for entry in update["session"]["tools"]] == [

@@ -10,7 +10,7 @@ import trio
 from callboard.actors._listeners import EventHub, EventStream, Listeners, SubscriberLagged
 from callboard.actors._spec import ChildSpec, Restart
 from callboard.actors._system import System, open_system
-from tests.actors.grok_kit import settle
+from tests.actors.peer_kit import settle
 
 
 class Event:

@@ -10,7 +10,7 @@ from callboard.actors._scope import system_scope
 from callboard.actors._system import open_system
 from callboard.actors._tools import ToolOutcome, ToolResult, ToolRunner, to_output
 from callboard.actors._tools_schema import AnyTool, ToolContext, tool
-from tests.actors.grok_kit import Ear
+from tests.actors.peer_kit import Ear
 
 
 async def run(*tools: AnyTool, arguments: str = "{}") -> list[ToolResult]:
