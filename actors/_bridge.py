@@ -9,28 +9,45 @@ from ._ports import Edge
 
 
 class Bridge:
-    """Moves frames from an edge's queue into its sink."""
+    """Moves frames from an edge's source into its sink.
+
+    While it runs and nothing is queued it carries each frame in the step in which the source produced it: a task
+    switch for each of 50 frames a second would cost more than the carrying. What is emitted while no bridge runs waits
+    in the edge's queue, and what goes wrong with a frame ends the bridge, not the source.
+    """
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._converter: Converter | None = None
         self._formats: tuple[AudioFormat, AudioFormat] | None = None
         self._generation = 0
+        self._error: Exception | None = None
 
     async def run(
         self, _context: object = None, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Carry frames until the edge is closed. A killed bridge loses at most the frames it was holding."""
+        """Carry frames until the edge is closed. A killed bridge loses at most the frame it was carrying."""
         task_status.started()
         edge = self._edge
-        while edge.open:
-            try:
-                batch = await edge.frames.receive_batch()
-            except trio.EndOfChannel:
-                return
-            for frame in batch:
-                self._carry(frame)
-            edge.carried()
+        self._error = None
+        try:
+            while edge.open:
+                for frame in edge.waiting():
+                    self._carry(frame)
+                edge.carry = self._carry_at_once
+                await edge.work.park()
+                if self._error is not None:
+                    raise self._error
+        finally:
+            edge.carry = None
+
+    def _carry_at_once(self, frame: AudioFrame) -> None:
+        try:
+            self._carry(frame)
+        except Exception as error:  # noqa: BLE001  (raised by `run`, which is woken for it)
+            self._error = error
+            self._edge.carry = None
+            self._edge.work.unpark()
 
     def _carry(self, frame: AudioFrame) -> None:
         edge = self._edge

@@ -6,7 +6,7 @@ the displaced one is told, and every queue is bounded and counted.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
@@ -87,13 +87,29 @@ class Edge:
         """Frames of a smaller generation are dropped."""
         self.open = True
         self.displaced_by: MediaUnit | None = None
+        self.carry: Callable[[AudioFrame], None] | None = None
+        """Set by the bridge while it has nothing to do: frames are then carried in the source's own step."""
         self.delivered = self.stale = 0
         self.passthrough = False
+        self.work = trio.lowlevel.ParkingLot()
+        """Where the bridge waits while it has nothing to do."""
         self._empty = trio.Event()
 
-    def carried(self) -> None:
-        """Used by the bridge: everything that was queued has been delivered."""
-        self._empty.set()
+    def offer(self, frame: AudioFrame) -> None:
+        """Take a frame: it is carried at once, or queued where the bridge is not there or is behind."""
+        if self.carry is not None:
+            self.carry(frame)
+        else:
+            self.frames.send_nowait(frame)
+
+    def waiting(self) -> Iterator[AudioFrame]:
+        """Used by the bridge: take out what was queued, in order, and tell once all of it was delivered."""
+        while True:
+            try:
+                yield self.frames.receive_nowait()
+            except (trio.WouldBlock, trio.EndOfChannel):
+                self._empty.set()
+                return
 
     async def wait_empty(self) -> None:
         """Wait until everything that was emitted so far has been delivered, or the edge is closed."""
@@ -111,6 +127,7 @@ class Edge:
             self.frames.close()
             self.frames.clear()
             self._empty.set()
+            self.work.unpark_all()
 
     def statistics(self) -> EdgeStatistics:
         """Counters since the edge was made."""
@@ -217,8 +234,9 @@ class MediaUnit:
 
     def emit(self, frame: AudioFrame) -> None:
         """Offer a frame to every edge; where a bridge does not keep up the oldest frame is dropped and counted."""
-        for edge in self.outputs:
-            edge.frames.send_nowait(frame)
+        # A copy: what a sink does with a frame may take an edge away.
+        for edge in tuple(self.outputs):
+            edge.offer(frame)
 
     def accept(self, edge: Edge, frame: AudioFrame) -> None:
         """Take a frame in `input_format`; called by the bridge, in order, never concurrently."""

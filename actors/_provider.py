@@ -98,7 +98,7 @@ class ProviderConnection(Generic[Out, In]):
         self._socket: WebSocket | None = None
         self._have_socket = trio.Event()
         self._heard = trio.Event()
-        self._heard_at = self._spoken_at = 0.0
+        self._heard_at = self._spoken_at = self._sent_at = 0.0
         self._renewal: Renewal | None = None
         self._silent_since: float | None = None
         self._closing = False
@@ -296,7 +296,7 @@ class ProviderConnection(Generic[Out, In]):
         self.connects += 1
         self.web_socket_id = socket.id
         self._heard = trio.Event()
-        self._heard_at = trio.current_time()
+        self._heard_at = self._sent_at = trio.current_time()
         self._outbox.close_gate()
         self._adapter.begin()
         self._outbox.connected(self._client.provider_opening())
@@ -339,7 +339,10 @@ class ProviderConnection(Generic[Out, In]):
     async def _read(self, socket: WebSocket) -> None:
         malformed = 0
         while True:
-            message = await self._next(socket)
+            try:
+                message: str | bytes | None = socket.receive_nowait()
+            except trio.WouldBlock:
+                message = await self._next(socket)
             if message is None:
                 for event in self._adapter.handle_timer(trio.current_time()):
                     self._client.provider_message(event)
@@ -409,42 +412,74 @@ class ProviderConnection(Generic[Out, In]):
     async def _run_writer(self, context: Context[Any], /, *, task_status: trio.TaskStatus[None]) -> None:
         del context
         task_status.started()
-        outbox = self._outbox
         while True:
-            # Not waiting where there is nothing to wait for: this runs 50 times a second.
+            # Not waiting where there is nothing to wait for: this may run 50 times a second.
             if self._socket is None:
                 await self._have_socket.wait()
             await self._wait_for_work()
             socket = self._socket
-            if socket is None:
-                continue
-            command = outbox.command()
-            if command is not None:
-                message: str | bytes | None = command
-            elif outbox.audio_due:
-                message = self._adapter.audio_out(outbox.take_audio())
-            else:
-                message = self._adapter.keep_alive()
-            if message is None:
-                continue
-            try:
-                await socket.send(message)
-            except SocketClosed:
-                # `socket` reads the same end and crashes with the reason; both of us are restarted then. Unless it
-                # was replaced on purpose.
-                if self._socket is socket:
-                    await trio.sleep_forever()
-                continue
-            if command is not None:
-                outbox.sent(command)
-            if self._trace is not None:
-                self._trace.sent(message)
+            if socket is not None:
+                await self._send_next(socket)
+
+    async def _send_next(self, socket: WebSocket) -> None:
+        outbox = self._outbox
+        command = outbox.command()
+        if command is not None:
+            message: str | bytes | None = command
+        elif outbox.audio_due:
+            message = self._adapter.audio_out(outbox.take_audio())
+        else:
+            message = self._adapter.keep_alive()
+            self._sent_at = trio.current_time()
+        if message is None:
+            return
+        try:
+            await socket.send(message)
+        except SocketClosed:
+            # `socket` reads the same end and crashes with the reason; both of us are restarted then. Unless it
+            # was replaced on purpose.
+            if self._socket is socket:
+                await trio.sleep_forever()
+            return
+        if command is not None:
+            outbox.sent(command)
+        self._was_sent(message)
+
+    def _was_sent(self, message: str | bytes) -> None:
+        self._sent_at = trio.current_time()
+        if self._trace is not None:
+            self._trace.sent(message)
 
     async def _wait_for_work(self) -> None:
-        """Wait until there is something to send, or it is time for a keep-alive."""
+        """Wait until there is something to send that was not sent at once, or it is time for a keep-alive."""
         interval = self._adapter.keep_alive_interval
-        if interval is None:
-            await self._outbox.wait()
-        else:
-            with trio.move_on_after(interval):
+        self._outbox.on_audio = self._send_audio_at_once
+        try:
+            if interval is None:
                 await self._outbox.wait()
+                return
+            while not self._outbox.ready and trio.current_time() < self._sent_at + interval:
+                with trio.move_on_at(self._sent_at + interval):
+                    await self._outbox.wait()
+        finally:
+            self._outbox.on_audio = None
+
+    def _send_audio_at_once(self) -> None:
+        """Send audio in the step in which it came, while the writer has nothing to do.
+
+        Two task switches for each of 50 frames a second would cost more than all else that is done with them.
+        """
+        socket = self._socket
+        if socket is None:
+            return
+        message = self._adapter.audio_out(self._outbox.take_audio())
+        try:
+            sent = socket.send_nowait(message)
+        except SocketClosed:
+            # `socket` reads the same end, and crashes with the reason. The audio is kept for the next one.
+            return
+        if sent:
+            self._was_sent(message)
+        else:
+            # Its place is before all that waits, and it is of use on this connection only.
+            self._outbox.lead([message])

@@ -1,7 +1,7 @@
 """What waits to be sent to a provider: commands, which are never dropped, and live audio, which may be."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import attrs
 import trio
@@ -47,10 +47,12 @@ class Outbox:
 
     Args:
         name: For error texts.
+        batch: Audio is sent when so much of it waits, float seconds: fewer messages, and so much later.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, batch: float = 0.0) -> None:
         self._name = name
+        self._batch = batch - 1e-6  # for rounding, as in twice 0.02
         self._front: deque[str | bytes] = deque()
         # (order, message, about this connection only)
         self._commands: deque[tuple[int, str | bytes, bool]] = deque()
@@ -60,6 +62,8 @@ class Outbox:
         self._lot = trio.lowlevel.ParkingLot()
         self.gate = False
         """Audio is sent only while this is set; see `open_gate`."""
+        self.on_audio: Callable[[], None] | None = None
+        """Set by the writer while it has nothing to do: called when audio may be sent, in the place of waking it."""
         self._limit = AUDIO_LIMIT
         self._sent: deque[tuple[bytes, float]] = deque()
         self._sent_seconds = 0.0
@@ -92,8 +96,11 @@ class Outbox:
         # The tolerance is for rounding, as in a hundred times 0.02.
         while self._seconds > self._limit + 1e-6 and len(self._audio) > 1:
             self._drop_oldest()
-        if self.gate:
-            self._lot.unpark()
+        if self.audio_due:
+            if self.on_audio is not None and not (self._front or self._commands):
+                self.on_audio()
+            else:
+                self._lot.unpark()
 
     def _drop_oldest(self) -> None:
         _, _, seconds = self._audio.popleft()
@@ -185,11 +192,17 @@ class Outbox:
     @property
     def audio_due(self) -> bool:
         """Whether there is audio that may be sent."""
-        return self.gate and bool(self._audio)
+        # Less than a batch goes only where a command waits behind it.
+        return self.gate and bool(self._audio) and (self._seconds >= self._batch or bool(self._commands))
+
+    @property
+    def ready(self) -> bool:
+        """Whether something can be sent."""
+        return bool(self._front or self._commands) or self.audio_due
 
     async def wait(self) -> None:
         """Wait until something can be sent."""
-        while not (self._front or self._commands or self.audio_due):
+        while not self.ready:
             await self._lot.park()
 
     def command(self) -> str | bytes | None:

@@ -67,7 +67,9 @@ class TwilioLeg:
         self._events: LegEvents | None = None
         self.playout = LegPlayout(ULAW_8K, pacer, self)
         self._outbox: deque[_Queued] = deque()
-        self._outbox_filled = trio.Event()
+        self._outbox_filled = trio.lowlevel.ParkingLot()
+        self._writer_waits = False
+        self._heard_at = 0.0
         self._closing = trio.Event()
         self._first_timestamp: int | None = None
         self._expected = 0
@@ -100,6 +102,7 @@ class TwilioLeg:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, nursery.cancel_scope)
                 nursery.start_soon(self._wait_for_close, nursery.cancel_scope)
+                nursery.start_soon(self._wait_for_silence, nursery.cancel_scope, self._events)
                 await self._read(context, self._events)
                 nursery.cancel_scope.cancel(reason="the stream ended")
         finally:
@@ -110,41 +113,56 @@ class TwilioLeg:
         await self._closing.wait()
         scope.cancel(reason="closed by our side")
 
-    async def _read(self, context: Context[Any], events: LegEvents) -> None:
+    async def _wait_for_silence(self, scope: trio.CancelScope, events: LegEvents) -> None:
+        # One clock for the stream: a deadline around each of its messages would cost more than decoding them.
+        self._heard_at = trio.current_time()
         while True:
-            message: str | bytes | None = None
-            with trio.move_on_after(READ_TIMEOUT):
-                try:
-                    message = await self._socket.receive()
-                except SocketClosed as closed:
-                    events.leg_ended(EndReason.LEG_LOST, str(closed))
-                    return
-            if message is None:
+            heard_at = self._heard_at
+            await trio.sleep_until(heard_at + READ_TIMEOUT)
+            if self._heard_at == heard_at:
                 events.leg_ended(EndReason.LEG_LOST, f"nothing received for {READ_TIMEOUT:g} s")
+                scope.cancel(reason="the stream is silent")
                 return
+
+    async def _read(self, context: Context[Any], events: LegEvents) -> None:
+        socket = self._socket
+        while True:
             try:
-                event = self._wire.receive(message)
-            except RemoteWireError as error:
-                self._faults += 1
-                # A peer that speaks another language is not worth a line for each of 50 frames a second.
-                level = logging.WARNING if self._faults <= LOUD_FAULTS else logging.DEBUG
-                context.log.log(level, "ignored a message: %s", error)
-                if self._faults >= MAX_FAULTS:
-                    events.leg_ended(EndReason.LEG_FAILED, f"{self._faults} bad messages, the last: {error}")
-                    return
+                message = await socket.receive()
+                self._heard_at = trio.current_time()
+                while self._take(message, context, events):
+                    message = socket.receive_nowait()
+            except trio.WouldBlock:
                 continue
-            match event:
-                case twilio.Media():
-                    self._heard(event, events)
-                case twilio.Mark():
-                    self.playout.mark_returned(event.name)
-                case twilio.Dtmf():
-                    events.leg_tone(event.digit)
-                case twilio.Stop():
-                    events.leg_ended(EndReason.CALLER_HUNG_UP, "the carrier sent stop")
-                    return
-                case _:
-                    context.log.debug("ignored %s", type(event).__name__)
+            except SocketClosed as closed:
+                events.leg_ended(EndReason.LEG_LOST, str(closed))
+            return
+
+    def _take(self, message: str | bytes, context: Context[Any], events: LegEvents) -> bool:
+        """Act on a message; False where it is the last one."""
+        try:
+            event = self._wire.receive(message)
+        except RemoteWireError as error:
+            self._faults += 1
+            # A peer that speaks another language is not worth a line for each of 50 frames a second.
+            level = logging.WARNING if self._faults <= LOUD_FAULTS else logging.DEBUG
+            context.log.log(level, "ignored a message: %s", error)
+            if self._faults >= MAX_FAULTS:
+                events.leg_ended(EndReason.LEG_FAILED, f"{self._faults} bad messages, the last: {error}")
+            return self._faults < MAX_FAULTS
+        match event:
+            case twilio.Media():
+                self._heard(event, events)
+            case twilio.Mark():
+                self.playout.mark_returned(event.name)
+            case twilio.Dtmf():
+                events.leg_tone(event.digit)
+            case twilio.Stop():
+                events.leg_ended(EndReason.CALLER_HUNG_UP, "the carrier sent stop")
+                return False
+            case _:
+                context.log.debug("ignored %s", type(event).__name__)
+        return True
 
     def _heard(self, event: twilio.Media, events: LegEvents) -> None:
         if event.track != "inbound" or not event.payload:
@@ -183,8 +201,18 @@ class TwilioLeg:
             self._queue(self._wire.send(twilio.Clear()), 0, is_media=False)
 
     def _queue(self, message: str, generation: int, *, is_media: bool) -> None:
+        if self._writer_waits and not self._outbox:
+            # In this step, if the socket can: the writer is for when it cannot.
+            try:
+                sent = self._socket.send_nowait(message)
+            except SocketClosed:
+                # The reader learns of it too, and has what came before the end.
+                return
+            if sent:
+                self._sent += is_media
+                return
         self._outbox.append(_Queued(message, generation, is_media))
-        self._outbox_filled.set()
+        self._outbox_filled.unpark()
 
     def _drop_oldest_media(self) -> None:
         for index, queued in enumerate(self._outbox):
@@ -203,5 +231,8 @@ class TwilioLeg:
                     # The reader learns of it too, and has what came before the end.
                     return
                 self._sent += queued.is_media
-            self._outbox_filled = trio.Event()
-            await self._outbox_filled.wait()
+            self._writer_waits = True
+            try:
+                await self._outbox_filled.park()
+            finally:
+                self._writer_waits = False

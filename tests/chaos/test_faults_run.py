@@ -184,12 +184,16 @@ def test_tools_fail(action: ToolAction, finished: bool, ran: bool) -> None:
 
 def test_an_actor_is_killed_at_a_time_and_at_a_step() -> None:
     at_time = Kill(actor="providers/agent-1/connection/*", at=1.0, passes=2)
-    at_step = Kill(actor="bridges/{call}-to-agent-1-1", step=20)
+    at_step = Kill(actor="leg", step=20)
     shared = Kill(actor="/pacer", at=1.5)
     never = Kill(actor="units/nobody", at=1.0)
     _, struck, lines = call(at_time, at_step, shared, never, steps=ASKS)
     assert {strike.fault for strike in struck} == {at_time, at_step, shared}
-    assert {strike.path.rpartition("/")[2].partition("CA")[0] for strike in struck} == {"socket", "", "pacer"}
+    assert {strike.path.rpartition("/")[2].partition("CA")[0] for strike in struck} == {
+        "socket",
+        "leg",
+        "pacer",
+    }
     assert sum("ActorExited" in line and line.endswith("killed") for line in lines) == 3
     assert any("missed" in line for line in lines)
 
