@@ -49,7 +49,7 @@ class DeepgramAdapter:
     """
 
     name = "deepgram"
-    capabilities = Capabilities(say=True, tools=True, binary=True)
+    capabilities = Capabilities(say=True, tools=True)
     # The model is in the settings, not in the URL.
     model = ""
     session_limit: float | None = wire.SESSION_LIMIT

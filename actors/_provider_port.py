@@ -39,8 +39,6 @@ class Capabilities:
     tools: bool = False
     translated: bool = False
     """The events are those of another wire, and what follows from a message may depend on time."""
-    binary: bool = False
-    """Audio travels in binary messages."""
 
 
 class ProviderAdapter(Protocol[Out_contra, In_co]):

@@ -197,7 +197,6 @@ def test_is_a_provider_adapter() -> None:
     adapter: ProviderAdapter[wire.ClientMessage, Any] = DeepgramAdapter(url=LOCAL)
     assert adapter.name == "deepgram"
     assert adapter.model == ""
-    assert adapter.capabilities.binary
     assert adapter.capabilities.say
     assert not adapter.capabilities.truncate
     assert adapter.handle_timer(1.0) == ()
