@@ -146,12 +146,13 @@ async def open_client(
     redactor = Redactor(lambda: [secret for driver in drivers for secret in driver.adapter.secrets()])
     client = kind(_free_name(scope, name), scope)
     record = _open_trace(options, drivers, redactor)
+    connection = options.connection or ConnectionOptions()
     core = AgentCore(
         client,
         drivers,
         call=call,
         transcript=scope.transcript if scope.transcript is not None else Transcript(),
-        outbox=Outbox(client.id()),
+        outbox=Outbox(client.id(), batch=connection.uplink_batch),
         redactor=redactor,
         trace=record,
         barge_in=options.barge_in,
@@ -162,9 +163,7 @@ async def open_client(
         core.news = make_news(client, core.publish)
     if filler is not None:
         filler.bind(core)
-    actor = AgentActor(
-        core, options.connection or ConnectionOptions(), report=options.statistics, filler=filler
-    )
+    actor = AgentActor(core, connection, report=options.statistics, filler=filler)
     client.attach(core, actor)
     try:
         client.run_as(scope.providers.start_child_soon(actor.child_spec()))

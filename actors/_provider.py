@@ -65,6 +65,11 @@ class ConnectionOptions:
     """When the provider ends a session, if not when it is known to."""
     max_malformed: int = 20
     """Messages in a row that cannot be decoded before the connection is given up."""
+    uplink_batch: float = attrs.field(
+        default=0.02, validator=[attrs.validators.ge(0), attrs.validators.le(0.5)]
+    )
+    """Caller audio is sent when so much of it waits: each message costs the same, and the audio in it is late by as
+    much. Frames of 20 ms are sent as they come."""
 
 
 class ProviderConnection(Generic[Out, In]):

@@ -217,6 +217,64 @@ async def test_killed_bridge_heals_and_loses_nothing(autojump_clock: MockClock) 
         assert edge.ref.statistics().restarts == 4
 
 
+async def test_an_idle_bridge_carries_in_the_step_of_the_source(autojump_clock: MockClock) -> None:
+    async with open_scope() as (_, scope):
+        source, sink = Unit("a", scope), Unit("b", scope)
+        edge = source.send_media_to(sink)
+        source.say(1)  # the bridge does not run yet
+        assert sink.numbers == []
+        await wait_all_tasks_blocked()
+        source.say(2)
+        assert sink.numbers == [1, 2]
+        assert edge.statistics().frames == 2
+
+
+class Allergic(Unit):
+    """Cannot take one kind of frame."""
+
+    def accept(self, edge: Edge, frame: AudioFrame) -> None:
+        if frame.payload[0] == 13:
+            raise RuntimeError("not that one")
+        super().accept(edge, frame)
+
+
+async def test_what_a_sink_raises_ends_the_bridge_and_not_the_source(autojump_clock: MockClock) -> None:
+    async with open_scope() as (_, scope):
+        source, sink, other = Unit("a", scope), Allergic("b", scope), Unit("c", scope)
+        edge = source.send_media_to(sink)
+        source.send_media_to(other)
+        assert edge.ref is not None
+        await wait_all_tasks_blocked()
+        for number in (12, 13, 14):
+            source.say(number)
+        assert other.numbers == [12, 13, 14]
+        await trio.sleep(10)
+        source.say(15)
+        # What came while the bridge was away waited for it.
+        assert sink.numbers == [12, 14, 15]
+        exit = edge.ref.statistics().last_exit
+        assert exit is not None
+        assert isinstance(exit.error, RuntimeError)
+
+
+async def test_a_sink_may_take_its_edge_away_while_it_is_given_a_frame(autojump_clock: MockClock) -> None:
+    class Single(Unit):
+        def accept(self, edge: Edge, frame: AudioFrame) -> None:
+            super().accept(edge, frame)
+            edge.close()
+
+    async with open_scope() as (_, scope):
+        source, once, always = Unit("a", scope), Single("b", scope), Unit("c", scope)
+        source.send_media_to(once)
+        source.send_media_to(always)
+        await wait_all_tasks_blocked()
+        for number in (1, 2):
+            source.say(number)
+        assert (once.numbers, always.numbers) == ([1], [1, 2])
+        await wait_all_tasks_blocked()
+        assert len(scope.bridges.children()) == 1
+
+
 async def test_scopes_of_one_system_do_not_take_each_others_names(autojump_clock: MockClock) -> None:
     async with open_scope() as (system, first):
         second = await system_scope(system)

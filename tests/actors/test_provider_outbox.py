@@ -33,6 +33,39 @@ async def test_commands_and_audio_go_in_their_order_and_audio_is_joined() -> Non
     assert outbox.statistics().audio == 0
 
 
+async def test_audio_is_handed_to_an_idle_writer_unless_something_else_is_first() -> None:
+    outbox = Outbox("x")
+    outbox.open_gate()
+    sent: list[str | bytes] = []
+    outbox.on_audio = lambda: sent.append(outbox.take_audio())
+    outbox.put_audio(b"a", 0.02)
+    outbox.put("command")
+    outbox.put_audio(b"b", 0.02)
+    assert sent == [b"a"]
+    assert drain(outbox) == ["command", b"b"]
+    outbox.lead(["opening"])
+    outbox.put_audio(b"c", 0.02)
+    assert sent == [b"a"]
+    outbox.close_gate()
+    assert drain(outbox) == ["opening"]
+    outbox.put_audio(b"d", 0.02)
+    assert sent == [b"a"]
+
+
+async def test_a_batch_is_sent_when_it_is_full_or_a_command_waits_behind_it() -> None:
+    outbox = Outbox("x", batch=0.06)
+    outbox.open_gate()
+    due: list[bool] = []
+    for octet in b"abcd":
+        outbox.put_audio(bytes([octet]), 0.02)
+        due.append(outbox.audio_due)
+        if outbox.audio_due:
+            assert outbox.take_audio() == b"abc"
+    assert due == [False, False, True, False]
+    outbox.put("commit")
+    assert drain(outbox) == [b"d", "commit"]
+
+
 async def test_audio_waits_behind_the_gate_and_commands_do_not() -> None:
     outbox = Outbox("x")
     outbox.put_audio(b"a", 0.02)
