@@ -1,6 +1,5 @@
 """What the kits of both providers share: a server whose every message a test chooses, and units of media."""
 
-import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
@@ -15,7 +14,7 @@ from callboard.actors._scope import Scope
 from callboard.actors._system import System, open_system
 from callboard.actors._websocket import WebSocket
 from callboard.media import ULAW_8K, AudioFormat, AudioFrame
-from callboard.testing import MemoryNetwork, ScriptedProvider
+from callboard.testing import MemoryNetwork, ScriptedProvider, ScriptedSession
 
 Message = dict[str, Any]
 
@@ -24,13 +23,22 @@ Message = dict[str, Any]
 class Peer:
     """The server's side of one connection."""
 
-    socket: WebSocket
-    request: Request
-    number: int
+    session: ScriptedSession
     received: list[Message] = attrs.field(factory=list[Message])
-    done: trio.Event = attrs.field(factory=trio.Event)
     heard: bytearray = attrs.field(factory=bytearray)
     """Caller audio."""
+
+    @property
+    def socket(self) -> WebSocket:
+        return self.session.socket
+
+    @property
+    def request(self) -> Request:
+        return self.session.request
+
+    @property
+    def number(self) -> int:
+        return self.session.number
 
     def take(self, raw: str | bytes) -> Message | None:
         """What came, noted down; None for what tests do not wait for, such as caller audio."""
@@ -41,7 +49,7 @@ class Peer:
         raise NotImplementedError
 
     async def send(self, kind: str, **fields: object) -> None:
-        await self.socket.send(json.dumps({"type": kind, **fields}))
+        await self.session.send({"type": kind, **fields})
 
     async def receive(self) -> Message | None:
         """The next message; None for one that tests do not wait for."""
@@ -66,13 +74,11 @@ class Peer:
         return messages
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        await self.socket.aclose(code, reason)
-        self.done.set()
+        await self.session.close(code, reason)
 
     async def cut(self) -> None:
         """Break the stream without a closing handshake."""
-        await trio.aclose_forcefully(self.socket._stream)
-        self.done.set()
+        await self.session.cut()
 
 
 P = TypeVar("P", bound=Peer)
@@ -81,7 +87,7 @@ P = TypeVar("P", bound=Peer)
 class Server(ScriptedProvider, Generic[P]):
     """A scripted provider that greets, whose connections are peers."""
 
-    def __init__(self, network: MemoryNetwork, peer: Callable[[WebSocket, Request, int], P]) -> None:
+    def __init__(self, network: MemoryNetwork, peer: Callable[[ScriptedSession], P]) -> None:
         super().__init__(network, 8765)
         self._peer = peer
         self.refuse_always: tuple[int, bytes] | None = None
@@ -96,11 +102,12 @@ class Server(ScriptedProvider, Generic[P]):
             await super()._enter(upgrade)
             return
         self.n_accepted += 1
-        peer = self._peer(await upgrade.accept(), upgrade.request, self.n_accepted)
+        session = ScriptedSession(await upgrade.accept(), upgrade.request, self.n_accepted)
+        peer = self._peer(session)
         if self.greets:
             await peer.greet()
         await self._hand_over.send(peer)
-        await peer.done.wait()
+        await session.done.wait()
 
     async def peer(self, *, within: float = 60.0) -> P:
         """The next connection."""
@@ -110,7 +117,7 @@ class Server(ScriptedProvider, Generic[P]):
 
 @asynccontextmanager
 async def serving(
-    peer: Callable[[WebSocket, Request, int], P], *, seed: int, within: float
+    peer: Callable[[ScriptedSession], P], *, seed: int, within: float
 ) -> AsyncGenerator[tuple[System, Server[P]], None]:
     """A system, and a server on its network."""
     network = MemoryNetwork()

@@ -568,7 +568,7 @@ async def test_close_leaves_nothing_and_nothing_reconnects_i1(autojump_clock: ob
             rig.client.send_inject_agent_message({"message": "Hi."})
         with pytest.raises(deepgram.ClientClosed):
             await rig.client.say("Hi.")
-        rig.peer.done.set()
+        rig.peer.session.done.set()
         await trio.sleep(100)
         assert rig.server.n_accepted == 1
     assert [(close.code, close.was_clean, close.will_reconnect) for close in closes] == [(1000, True, False)]

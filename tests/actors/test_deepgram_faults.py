@@ -299,7 +299,7 @@ async def test_a_server_that_sends_only_rubbish_is_left(autojump_clock: object) 
                 await rig.peer.socket.send("rubbish")
             except Exception:  # noqa: BLE001  (the client may have closed by now)
                 break
-        rig.peer.done.set()
+        rig.peer.session.done.set()
         await rig.reconnected()
         assert rig.client.statistics().malformed == 20
 
@@ -310,7 +310,7 @@ async def test_ten_megabytes_end_the_connection_not_the_client_i9(autojump_clock
         with trio.move_on_after(5):
             await rig.peer.socket.send(json.dumps({"type": "x", "text": "x" * 10_000_000}))
         assert (await errors.receive()).data.code == 1009
-        rig.peer.done.set()
+        rig.peer.session.done.set()
         await rig.reconnected()
         await rig.applied()
         assert await rig.speaks()
