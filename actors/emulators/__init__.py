@@ -57,6 +57,7 @@ from ._carrier_result import (
     CallResult as CallResult,
     CarrierStatistics as CarrierStatistics,
 )
+from ._carrier_stride import Foresight as Foresight, Stride as Stride
 from ._deepgram_options import (
     DeepgramEmulatorOptions as DeepgramEmulatorOptions,
     DeepgramFault as DeepgramFault,

@@ -173,8 +173,18 @@ class Voice:
 
     def next_frame(self) -> bytes:
         """The next 160 octets; the last frame of an utterance is filled up with silence."""
+        if not self._rest:
+            return SILENT_FRAME
         frame, self._rest = self._rest[:FRAME_SAMPLES], self._rest[FRAME_SAMPLES:]
         return frame + SILENCE * (FRAME_SAMPLES - len(frame)) if len(frame) < FRAME_SAMPLES else frame
+
+    def next_frames(self, n_frames: int) -> bytes:
+        """The next 160 octets so many times."""
+        size = n_frames * FRAME_SAMPLES
+        if not self._rest:
+            return SILENCE * size
+        frames, self._rest = self._rest[:size], self._rest[size:]
+        return frames + SILENCE * (size - len(frames))
 
 
 _ENERGY = ulaw_decode(bytes(range(256))).astype(np.float64) ** 2
@@ -221,6 +231,16 @@ class Ear:
             self.speech = 0.0
         self.silence = 0.0
         self.speech += FRAME_SECONDS
+
+    def hear_frames(self, frames: bytes) -> None:
+        """Take in some times 20 ms of mu-law."""
+        if frames.count(SILENCE) == len(frames):
+            if frames:
+                self.speaking = False
+                self.silence += len(frames) // FRAME_SAMPLES * FRAME_SECONDS
+            return
+        for at in range(0, len(frames), FRAME_SAMPLES):
+            self.hear(frames[at : at + FRAME_SAMPLES])
 
     def new_turn(self) -> None:
         """What is heard from now on is a turn of its own."""

@@ -36,6 +36,8 @@ SENTENCE_GAP = 0.15
 HALF_FRAME = FRAME_SECONDS / 2
 # Samples quieter than this do not count as speech when an utterance's bounds are noted (-48 dBFS, peak).
 AUDIBLE = 130
+# Of a script that has ended, frames.
+FOREVER = 1 << 40
 # Texts kept by a bank; a minute of speech is half a megabyte.
 BANK_TEXTS = 500
 
@@ -157,6 +159,10 @@ class ScriptedCaller:
         self._current: CallerEvent | None = None
         self._finished = False
         self._script: Generator[None, None, None] | None = None
+        # For how many frames the present step does nothing new: whatever is heard, and if nothing is.
+        self._steady = self._steady_in_silence = FOREVER
+        # How many of them went by without the script.
+        self._skipped = 0
 
     @property
     def events(self) -> tuple[CallerEvent, ...]:
@@ -189,9 +195,22 @@ class ScriptedCaller:
             CallerTimeout: A step waited in vain.
         """
         if self._script is not None:
+            self._steady = self._steady_in_silence = FOREVER
             next(self._script, None)
         self._frames += 1
         return self._voice.next_frame()
+
+    def steady(self, *, silence: bool) -> int:
+        """See `Foresight.steady`."""
+        return (self._steady_in_silence if silence else self._steady) - self._skipped
+
+    def skip(self, heard: bytes) -> bytes:
+        """See `Foresight.skip`."""
+        n_frames = len(heard) // FRAME_SAMPLES
+        self._ear.hear_frames(heard)
+        self._skipped += n_frames
+        self._frames += n_frames
+        return self._voice.next_frames(n_frames)
 
     @property
     def _now(self) -> float:
@@ -219,40 +238,61 @@ class ScriptedCaller:
             case Say(text):
                 yield from self._say(text)
             case Wait(seconds):
-                yield from self._pause(seconds)
+                yield from self._pause(round(seconds / FRAME_SECONDS))
             case WaitForAgent(min_speech, timeout):
                 what = f"agent was not heard for {min_speech:g} s"
-                yield from self._until(lambda: ear.speech >= min_speech - HALF_FRAME, timeout, what)
+                yield from self._until(lambda: _frames_short(ear.speech, min_speech), FOREVER, timeout, what)
             case WaitForSilence(seconds, timeout):
                 what = f"agent was not silent for {seconds:g} s"
-                yield from self._until(lambda: ear.silence >= seconds - HALF_FRAME, timeout, what)
+                yield from self._until(lambda: _frames_short(ear.silence, seconds), 0, timeout, what)
             case InterruptAfter(seconds, text, timeout):
                 what = f"agent did not speak for {seconds:g} s"
-                yield from self._until(
-                    lambda: ear.speaking and ear.speech >= seconds - HALF_FRAME, timeout, what
-                )
+
+                def short() -> int:
+                    return max(_frames_short(ear.speech, seconds), 0 if ear.speaking else 1)
+
+                yield from self._until(short, FOREVER, timeout, what)
                 yield from self._say(text)
             case Press(digits):
                 for place, digit in enumerate(digits):
                     if place:
-                        yield from self._pause(KEY_SECONDS)
+                        yield from self._pause(round(KEY_SECONDS / FRAME_SECONDS))
                     line.press(digit)
                 ear.new_turn()
             case HangUp():
                 pass
 
-    def _pause(self, seconds: float) -> Generator[None, None, None]:
-        for _ in range(round(seconds / FRAME_SECONDS)):
+    def _pause(self, frames: int) -> Generator[None, None, None]:
+        while frames > 0:
+            self._steady = self._steady_in_silence = frames - 1
             yield
+            frames -= self._gone_by()
 
-    def _until(self, condition: Callable[[], bool], timeout: float, what: str) -> Generator[None, None, None]:
+    def _until(
+        self, frames_short: Callable[[], int], in_silence: int, timeout: float, what: str
+    ) -> Generator[None, None, None]:
+        """Wait for the agent.
+
+        Args:
+            frames_short: How many frames are missing at least, if the next ones are as wanted; 0 at the end.
+            in_silence: How many are missing beside those while nothing is heard.
+            timeout: Float seconds.
+            what: Did not happen, for the error.
+        """
         frames = math.ceil(timeout / FRAME_SECONDS)
-        while not condition():
-            if not frames:
+        while short := frames_short():
+            if frames <= 0:
                 assert self._current is not None
                 raise CallerTimeout(self._current.step, self._current.number, f"{what} within {timeout:g} s")
-            frames -= 1
+            self._steady = min(frames - 1, short - 1)
+            self._steady_in_silence = min(frames - 1, short - 1 + in_silence)
             yield
+            frames -= self._gone_by()
+
+    def _gone_by(self) -> int:
+        """How many frames went by since the last step of the script."""
+        skipped, self._skipped = self._skipped, 0
+        return skipped + 1
 
     def _say(self, text: str) -> Generator[None, None, None]:
         assert self._current is not None
@@ -263,7 +303,12 @@ class ScriptedCaller:
             speech_started_at=self._now + utterance.first / RATE_HZ,
             speech_ended_at=self._now + utterance.last / RATE_HZ,
         )
-        for _ in range(math.ceil(len(utterance.ulaw) / FRAME_SAMPLES)):
-            yield
+        yield from self._pause(math.ceil(len(utterance.ulaw) / FRAME_SAMPLES))
         # What the agent says from here on is its answer.
         self._ear.new_turn()
+
+
+def _frames_short(seconds: float, wanted: float) -> int:
+    """How many frames are missing to a duration; 0 for none."""
+    missing = wanted - HALF_FRAME - seconds
+    return math.ceil(missing / FRAME_SECONDS - 1e-9) if missing > 0 else 0

@@ -1,13 +1,9 @@
 """One phone call as a carrier makes it: dials the media socket, plays the caller's part, records it all."""
 
 import functools
-import heapq
-import itertools
 import math
 import ssl
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
 import trio
 
@@ -17,15 +13,15 @@ from .._websocket import DialFailed, SocketClosed, WebSocket, open_websocket
 from ._caller import DTMF_DIGITS, SILENT_FRAME, Caller
 from ._caller_scripted import ScriptedCaller
 from ._carrier_faults import CarrierFaults, Departures, FaultyNetwork
+from ._carrier_outbox import CarrierOutbox, Message
 from ._carrier_playout import FRAME_SAMPLES, FRAME_SECONDS, RATE_HZ, Playout, PlayoutKind
 from ._carrier_recording import CallRecording
 from ._carrier_result import CallEnd, CallOutcome, CallResult, CarrierStatistics
+from ._carrier_stride import WIRE, Stride, Strider
 from ._carrier_wire import Echo, Flush, Play, TwilioCarrier
 
 # A server that does not read loses the caller's audio (31930): 5 s of it wait, beside what TCP holds.
 MEDIA_WAITING = 250
-# Echoes and the like that wait as well; a server that sets more marks than this without reading loses them.
-OUTBOX_LIMIT = 5000
 # What was said before the end still goes out, and `stop`, but a server that does not read is not waited for.
 DRAIN_SECONDS = 2.0
 # Twilio's own limit for a call.
@@ -38,9 +34,10 @@ LATE = 0.005
 # part of a frame they are taken for on time.
 EARLY = 0.25
 
-POLITE = frozenset({CallEnd.HUNG_UP, CallEnd.TIME_LIMIT, CallEnd.CALLER_FAILED})
+# A deadline is a sum of frames, and such sums are not exact.
+ROUNDING = 1e-6
 
-_Message: TypeAlias = Callable[[], str | bytes]
+POLITE = frozenset({CallEnd.HUNG_UP, CallEnd.TIME_LIMIT, CallEnd.CALLER_FAILED})
 
 
 class CarrierCall:
@@ -59,6 +56,7 @@ class CarrierCall:
             None begins at once.
         pacer: A wheel shared with other calls; None gives the call a timer of its own, exact to the deadline.
         dial_timeout: For opening the socket, float seconds.
+        stride: How much goes by at once, where the call has a timer of its own.
         ssl_context: For `wss`.
     """
 
@@ -76,7 +74,7 @@ class CarrierCall:
         phase: float | None = None,
         pacer: Pacer | None = None,
         dial_timeout: float = 10.0,
-        frames_per_message: int = 1,
+        stride: Stride = WIRE,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.caller = caller
@@ -92,7 +90,8 @@ class CarrierCall:
         self._phase = phase
         self._pacer = pacer
         self._dial_timeout = dial_timeout
-        self._frames_per_message = frames_per_message
+        self._stride = WIRE if self._departures is not None else stride
+        self._strider = Strider(self._stride, caller)
         self._ssl_context = ssl_context
 
         self._t0: float | None = None
@@ -104,18 +103,14 @@ class CarrierCall:
         self._said = bytearray()
         self._heard = bytearray()
 
-        self._frames: list[bytes] = []
-        """Of the message that is being filled."""
-        # With each message the number of audio frames in it.
-        self._outbox: deque[tuple[_Message, int]] = deque()
-        self._later: list[tuple[float, int, _Message, int]] = []
-        self._order = itertools.count()
-        self._media_waiting = 0
-        self._wake = trio.Event()
-        self._closing = False
-        self._drained = trio.Event()
+        self._outbox = CarrierOutbox(self._overflowed)
+        # Set when audio comes while nothing was expected.
+        self._stirred = trio.Event()
+        self._ticking = False
+        # What the caller did in the frames that are over now; it goes out behind them.
+        self._done: list[Message] = []
 
-        self._echoes = self._sent = self._lost = self._received = self._late = 0
+        self._echoes = self._lost = self._received = self._late = 0
         self._worst = 0.0
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> CallResult:
@@ -161,7 +156,7 @@ class CarrierCall:
             log=self.playout.log(),
             playout=self.playout.statistics(),
             carrier=CarrierStatistics(
-                frames_sent=self._sent,
+                frames_sent=self._outbox.media_sent,
                 frames_lost=self._lost,
                 messages_received=self._received,
                 late_ticks=self._late,
@@ -181,7 +176,7 @@ class CarrierCall:
         if digit not in DTMF_DIGITS:
             raise ValueError(f"no such key: {digit[:80]!r}, expected one of 0-9 * # A-D")
         self._note(f"dtmf {digit}")
-        self._send(functools.partial(self.wire.dtmf, digit))
+        self._put_behind(functools.partial(self.wire.dtmf, digit))
 
     def hang_up(self) -> None:
         """End the call as a caller does: what was said, `stop`, close."""
@@ -209,15 +204,15 @@ class CarrierCall:
     def inject(self, message: str | bytes) -> None:
         """Send a message as it is."""
         self._note(f"injected {message[:40]!r}")
-        self._send(lambda: message)
+        self._put_behind(lambda: message)
 
     # The life of the call.
 
     async def _converse(self, socket: WebSocket, task_status: trio.TaskStatus[None]) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write, socket)
+            nursery.start_soon(self._outbox.run, socket)
             nursery.start_soon(self._read, socket)
-            self._send(self.wire.connected)
+            self._outbox.put(self.wire.connected)
             nursery.start_soon(self._pace if self._pacer is None else self._pace_shared)
             nursery.start_soon(self._carry_out_faults)
             await self._begun.wait()
@@ -225,14 +220,8 @@ class CarrierCall:
             await self._over.wait()
             assert self._outcome is not None
             if self._outcome.end in POLITE:
-                if self._t0 is not None:
-                    # Not through `_send`, whose limit is for what may be lost.
-                    self._send_frames()
-                    self._outbox.append((self.wire.stop, 0))
-                self._closing = True
-                self._wake.set()
                 with trio.move_on_after(DRAIN_SECONDS):
-                    await self._drained.wait()
+                    await self._outbox.close(None if self._t0 is None else self.wire.stop)
                 await socket.aclose(1000)
             elif self._outcome.end is CallEnd.DROPPED:
                 await self._network.cut()
@@ -242,6 +231,8 @@ class CarrierCall:
         self, end: CallEnd, *, code: int | None = None, reason: str = "", error: Exception | None = None
     ) -> None:
         """The first reason counts: what follows from it is not another one."""
+        if self._t0 is not None and not self._ticking:
+            self._catch_up(self._t0)
         if self._outcome is not None:
             return
         self._outcome = CallOutcome(end=end, code=code, reason=reason, error=error)
@@ -255,11 +246,11 @@ class CarrierCall:
     def _begin(self, now: float) -> None:
         self._t0 = now
         for number in range(self._faults.media_before_start):
-            self._send(functools.partial(self.wire.media, SILENT_FRAME, number * 20))
+            self._outbox.put(functools.partial(self.wire.media, SILENT_FRAME, number * 20))
         if not self._faults.no_start:
-            self._send(self.wire.start)
+            self._outbox.put(self.wire.start)
         if self._faults.double_start:
-            self._send(self.wire.start)
+            self._outbox.put(self.wire.start)
         self._note("start")
         self._begun.set()
         self._ask_caller(answered=True)
@@ -281,12 +272,22 @@ class CarrierCall:
         t0 = trio.current_time()
         self._begin(t0)
         while not self._over.is_set():
-            deadline = t0 + (self._ticks + self._frames_per_message) * FRAME_SECONDS
+            n_frames = self._strider.next(playing=self.playout.playing)
+            deadline = t0 + (self._ticks + n_frames) * FRAME_SECONDS
+            self._stirred = trio.Event()
             # After a stall the deadline lies behind us and this is a checkpoint: frames are made up for.
-            await trio.sleep_until(deadline)
-            lateness = trio.current_time() - deadline
-            for _ in range(self._frames_per_message):
-                self._tick(lateness)
+            with trio.move_on_at(deadline) as timer:
+                await self._stirred.wait()
+            if timer.cancelled_caught:
+                self._go_by(n_frames, trio.current_time() - deadline)
+            else:
+                self._catch_up(t0)
+
+    def _catch_up(self, t0: float) -> None:
+        """Frames that have gone by are heard and sent, of a longer stride that ends before its time."""
+        n_frames = math.floor((trio.current_time() - t0) / FRAME_SECONDS + ROUNDING) - self._ticks
+        if self._stride is not WIRE and n_frames > 0:
+            self._go_by(n_frames, 0.0)
 
     async def _pace_shared(self) -> None:
         assert self._pacer is not None
@@ -306,24 +307,49 @@ class CarrierCall:
             return
         due = math.floor((now - self._t0) / FRAME_SECONDS + EARLY)
         while self._ticks < due and not self._over.is_set():
-            self._tick(now - self._t0 - (self._ticks + 1) * FRAME_SECONDS)
+            self._go_by(1, now - self._t0 - (self._ticks + 1) * FRAME_SECONDS)
 
-    def _tick(self, lateness: float) -> None:
-        """20 ms went by: hear them, send what was said in them, ask what is said next."""
+    def _go_by(self, n_frames: int, lateness: float) -> None:
+        """Frames went by: hear them, send what was said in them, ask what is said next."""
         if self._over.is_set():
             return
-        self._ticks += 1
-        self._late += lateness > LATE
+        self._late += n_frames if lateness > LATE else 0
         self._worst = max(self._worst, lateness)
-        self.playout.advance(self._ticks * FRAME_SAMPLES)
-        heard = self.playout.take_heard(FRAME_SAMPLES)
+        first = self._ticks
+        self.playout.advance((first + n_frames) * FRAME_SAMPLES)
+        heard = self.playout.take_heard(n_frames * FRAME_SAMPLES)
         self._keep(self._heard, heard)
-        self._send_media(self._next_frame)
+        self._ticking = True
+        said = self._say(heard, n_frames)
+        self._ticking = False
+        self._strider.said(said)
+        self._send_media(said, first)
         self._send_echoes()
-        if self._ticks >= self._time_limit_ticks:
-            self._end(CallEnd.TIME_LIMIT)
-            return
-        self._ask_caller(heard)
+        done, self._done = self._done, []
+        for message in done:
+            self._outbox.put(message)
+
+    def _say(self, heard: bytes, n_frames: int) -> bytes:
+        """The frames that are over now; the caller has heard as many, unless the call ended in them."""
+        said = [self._next_frame]
+        if n_frames > 1:
+            # As many as it does not care about, and the last one.
+            rest = self._strider.skip(heard[:-FRAME_SAMPLES])
+            if rest is not None:
+                said.append(rest)
+                heard = heard[-FRAME_SAMPLES:]
+                self._ticks += n_frames - 1
+        for at in range(0, len(heard), FRAME_SAMPLES):
+            if at:
+                said.append(self._next_frame)
+            self._ticks += 1
+            if self._ticks >= self._time_limit_ticks:
+                self._end(CallEnd.TIME_LIMIT)
+            else:
+                self._ask_caller(heard[at : at + FRAME_SAMPLES])
+            if self._over.is_set():
+                break
+        return b"".join(said)
 
     def _ask_caller(self, heard: bytes | None = None, *, answered: bool = False) -> None:
         try:
@@ -344,77 +370,44 @@ class CarrierCall:
 
     # Sending.
 
-    def _send(self, message: _Message, *, at: float | None = None, media: int = 0) -> None:
-        if len(self._outbox) + len(self._later) >= OUTBOX_LIMIT:
-            self.playout.note(PlayoutKind.OVERFLOW, "too many messages wait for a server that does not read")
+    def _put_behind(self, message: Message) -> None:
+        """Send something, but first what was said before it."""
+        if self._ticking:
+            self._done.append(message)
             return
-        # Messages are encoded when they leave, for that is when they get their sequence numbers.
-        if at is None:
-            self._outbox.append((message, media))
-        else:
-            heapq.heappush(self._later, (at, next(self._order), message, media))
-        self._wake.set()
+        if self._t0 is not None:
+            self._catch_up(self._t0)
+        self._outbox.put(message)
 
-    def _send_media(self, frame: bytes) -> None:
-        self._keep(self._said, frame)
-        if self._media_waiting >= MEDIA_WAITING:
+    def _overflowed(self) -> None:
+        self.playout.note(PlayoutKind.OVERFLOW, "too many messages wait for a server that does not read")
+
+    def _send_media(self, said: bytes, first: int) -> None:
+        self._keep(self._said, said)
+        size = len(said) if self._stride.joined else FRAME_SAMPLES
+        for at in range(0, len(said), size):
+            self._send_frames(said[at : at + size], first + at // FRAME_SAMPLES)
+
+    def _send_frames(self, payload: bytes, first: int) -> None:
+        n_frames = len(payload) // FRAME_SAMPLES
+        if self._outbox.media_waiting >= MEDIA_WAITING:
             if not self._lost:
                 self.playout.note(PlayoutKind.OVERFLOW, "31930: the server does not read; audio is discarded")
-            self._lost += 1
+            self._lost += n_frames
             return
-        self._media_waiting += 1
-        self._frames.append(frame)
-        if len(self._frames) >= self._frames_per_message:
-            at = None
-            if self._departures is not None and self._t0 is not None:
-                at = self._departures.time_of(self._ticks, self._t0 + self._ticks * FRAME_SECONDS)
-            self._send_frames(at)
-
-    def _send_frames(self, at: float | None = None) -> None:
-        if self._frames:
-            first, frames = self._ticks - len(self._frames) + 1, self._frames
-            self._frames = []
-            payload = frames[0] if len(frames) == 1 else b"".join(frames)
-            self._send(functools.partial(self.wire.media, payload, first * 20), at=at, media=len(frames))
+        at = None
+        if self._departures is not None and self._t0 is not None:
+            number = first + n_frames
+            at = self._departures.time_of(number, self._t0 + number * FRAME_SECONDS)
+        self._outbox.put(functools.partial(self.wire.media, payload, (first + 1) * 20), at=at, media=n_frames)
 
     def _send_echoes(self) -> None:
         for name in self.playout.take_echoes():
             plan = self._faults.marks
             for delay in (0.0,) if plan is None else plan(self._echoes, name):
                 at = trio.current_time() + delay if delay else None
-                self._send(functools.partial(self.wire.mark, name), at=at)
+                self._outbox.put(functools.partial(self.wire.mark, name), at=at)
             self._echoes += 1
-
-    async def _write(self, socket: WebSocket) -> None:
-        try:
-            while True:
-                self._release(math.inf if self._closing else trio.current_time())
-                if self._outbox:
-                    message, media = self._outbox.popleft()
-                    self._media_waiting -= media
-                    await socket.send(message())
-                    self._sent += media
-                elif self._closing:
-                    break
-                else:
-                    self._wake = trio.Event()
-                    if self._later:
-                        with trio.move_on_at(self._later[0][0]):
-                            await self._wake.wait()
-                    else:
-                        # Fifty times a second.
-                        await self._wake.wait()
-        except SocketClosed:
-            # The reader finds the same and knows what came before it.
-            pass
-        self._drained.set()
-
-    def _release(self, now: float) -> None:
-        while self._later and self._later[0][0] <= now:
-            _, _, message, media = heapq.heappop(self._later)
-            # `stop` was appended before what was held back is let go; it stays the last.
-            place = len(self._outbox) - (1 if self._closing and self._outbox else 0)
-            self._outbox.insert(place, (message, media))
 
     # Receiving.
 
@@ -439,6 +432,8 @@ class CarrierCall:
             return
         match command:
             case Play(payload):
+                if not self.playout.playing:
+                    self._stirred.set()
                 self.playout.media(payload, position)
             case Echo(name):
                 self.playout.mark(name, position)

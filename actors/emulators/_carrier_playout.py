@@ -115,6 +115,11 @@ class Playout:
         self._underruns = self._underrun_samples = self._high_water = 0
         self._marks_played = self._marks_flushed = self._clears = self._violations = 0
 
+    @property
+    def playing(self) -> bool:
+        """Whether something waits to be played."""
+        return self._queued > 0
+
     def advance(self, position: int) -> None:
         """Play up to `position`; silence where nothing is queued."""
         missing = position - self.position

@@ -39,6 +39,7 @@ from callboard.actors.emulators import (
     GrokEmulatorOptions,
     ScriptedCaller,
     Step,
+    Stride,
 )
 from callboard.media.speech import SpeechEngines, load_speech
 
@@ -55,6 +56,13 @@ GREETING = "Hello, this is the clinic."
 _VARIABLES = {
     "grok": ("CALLBOARD_GROK_URL", "XAI_API_KEY"),
     "deepgram": ("CALLBOARD_DEEPGRAM_URL", "DEEPGRAM_API_KEY"),
+}
+
+# Over real framing each message holds 20 ms, and comes when it is its time while the caller speaks.
+STRIDES = {
+    Transport.FRAMES: Stride(quiet=10),
+    Transport.LOCKSTEP: Stride(),
+    Transport.MESSAGES: Stride(speaking=5, listening=10, quiet=50, joined=True),
 }
 
 Emulator = GrokEmulator | DeepgramEmulator
@@ -106,7 +114,7 @@ async def open_world(
     deepgram_options: DeepgramEmulatorOptions | None = None,
     options: ConnectionOptions | None = None,
     trace: Path | None = None,
-    frames_per_message: int | None = None,
+    stride: Stride | None = None,
 ) -> AsyncGenerator[World, None]:
     """A server with its carrier and its providers, on the simulation's network.
 
@@ -121,15 +129,14 @@ async def open_world(
         deepgram_options: The same.
         options: Of the default scenario's connections.
         trace: Where the default scenario writes traces.
-        frames_per_message: 20 ms frames that a message of the caller holds; by default 1, and 5 where messages travel
-            without framing.
+        stride: How much of a call goes by at once; by default as simulations are fastest.
 
     A world that is left ends its calls first.
     """
     seed, network = simulation.seed, simulation.network
     engines = load_speech("tones")
-    if frames_per_message is None:
-        frames_per_message = 5 if network.transport is Transport.MESSAGES else 1
+    if stride is None:
+        stride = STRIDES[network.transport]
     made: dict[str, Callable[[], Emulator]] = {
         "grok": lambda: GrokEmulator(
             grok_options or GrokEmulatorOptions(seed=seed + 1), engines=engines, brain_factory=brain
@@ -177,9 +184,7 @@ async def open_world(
         async with _environment(found), trio.open_nursery() as logging:
             logging.start_soon(_log_actors, simulation.log, system)
             async with open_server(system, (Route(".*", serve),), ServerOptions(port=0)) as server:
-                carrier = CarrierEmulator(
-                    network, server.media_url, seed=seed + 3, frames_per_message=frames_per_message
-                )
+                carrier = CarrierEmulator(network, server.media_url, seed=seed + 3, stride=stride)
                 world = World(
                     system=system,
                     outside=outside,
