@@ -84,6 +84,12 @@ class LegPlayout:
         self._handle.start()
         return True
 
+    def caller_heard(self, now: float) -> None:
+        """A frame of the other party came: while it does, its clock serves for ours, and no timer is needed."""
+        if not self.buffer.empty:
+            self._tick(now)
+            self._handle.called(now)
+
     def flush(self, generation: int) -> None:
         """Barge-in at the last hop: nothing of an older generation is sent after this, and the far side clears.
 

@@ -4,6 +4,9 @@ A timer of its own for every call costs a scheduler pass and a wake-up each 20 m
 slot and calls the plain functions in it, so a tick costs microseconds and the calls of a process are spread
 evenly over the frame. Deadlines are absolute, so lateness never adds up; a late tick is run once, not
 made up for, because the functions reckon with the time they are given.
+
+A call whose other party is heard has a clock of its own: a frame every 20 ms, for which its task wakes anyway. Whoever
+calls its function then says so, and the wheel only watches that the frames do not stop.
 """
 
 import math
@@ -15,6 +18,9 @@ import trio
 SLOTS = 20
 SLOT = 0.001
 FRAME = SLOTS * SLOT
+# A function that is called by others is looked after again when it was not for so long, float seconds: a frame that
+# comes half a frame late is still in time.
+OVERDUE = 1.5 * FRAME
 # Trio rounds its waits up to a millisecond and tasks run in between: up to 5 ms is an ordinary tick.
 LATE = 0.005
 
@@ -47,6 +53,10 @@ class PacerHandle:
         """Call the function every 20 ms from now on; harmless when it is being called already."""
         self._pacer.activate(self._slot, self._tick)
 
+    def called(self, now: float) -> None:
+        """Someone else called the function at `now`, and is to go on so: leave it alone for 30 ms."""
+        self._pacer.defer(self._slot, self._tick, now + OVERDUE)
+
     def stop(self) -> None:
         """Stop calling the function; harmless when it is not called."""
         self._pacer.deactivate(self._slot, self._tick)
@@ -58,6 +68,9 @@ class Pacer:
     def __init__(self) -> None:
         # Each function with the number of the last slot before it joined.
         self._wheel: list[dict[Tick, int]] = [{} for _ in range(SLOTS)]
+        # Functions that others call: their slot, and when they would be overdue.
+        self._deferred: dict[Tick, tuple[int, float]] = {}
+        self._look_at = math.inf
         self._next_slot = 0
         self._active = 0
         self._wake = trio.Event()
@@ -76,7 +89,7 @@ class Pacer:
 
     def activate(self, slot: int, tick: Tick) -> None:
         """Used by `PacerHandle.start`."""
-        if tick not in self._wheel[slot]:
+        if tick not in self._wheel[slot] and tick not in self._deferred:
             self._wheel[slot][tick] = _slot_of(trio.current_time())
             self._active += 1
             # Its turn may come before what the pacer is waiting for.
@@ -84,8 +97,29 @@ class Pacer:
 
     def deactivate(self, slot: int, tick: Tick) -> None:
         """Used by `PacerHandle.stop`."""
-        if self._wheel[slot].pop(tick, None) is not None:
+        if self._wheel[slot].pop(tick, None) is not None or self._deferred.pop(tick, None) is not None:
             self._active -= 1
+
+    def defer(self, slot: int, tick: Tick, until: float) -> None:
+        """Used by `PacerHandle.called`; only for a function that is being called."""
+        if tick not in self._deferred and self._wheel[slot].pop(tick, None) is None:
+            return
+        self._deferred[tick] = (slot, until)
+        if self._look_at == math.inf:
+            self._look_at = until
+            self._wake.set()
+
+    def _take_back(self, now: float) -> None:
+        """Put the functions that nobody called any more on the wheel again; they are called at once."""
+        overdue = [tick for tick, (_, until) in self._deferred.items() if until <= now]
+        for tick in overdue:
+            place = self._deferred.pop(tick, None)
+            if place is not None:  # not stopped by one of the others
+                self._wheel[place[0]][tick] = _slot_of(now)
+                tick(now)
+        first = min((until for _, until in self._deferred.values()), default=math.inf)
+        # Two looks a frame are enough for all of them together.
+        self._look_at = max(first, now + FRAME / 2)
 
     def statistics(self) -> PacerStatistics:
         """Counters since the start."""
@@ -106,8 +140,10 @@ class Pacer:
                 # Several turns may have been missed; lateness counts from the first of them.
                 self._run_slot(number, now, first=number - (number - done - 1) // SLOTS * SLOTS)
             done = passed
+            if now >= self._look_at:
+                self._take_back(now)
             self._wake = trio.Event()
-            with trio.move_on_at(self._next_filled(passed)):
+            with trio.move_on_at(min(self._next_filled(passed), self._look_at)):
                 await self._wake.wait()
 
     def _next_filled(self, after: int) -> float:

@@ -180,6 +180,7 @@ class TwilioLeg:
         self._expected = position + n_samples
         self._received += 1
         events.leg_audio(event.payload, position)
+        self.playout.caller_heard(self._heard_at)
 
     def wire_audio(self, payload: bytes, generation: int) -> None:
         """Queue audio; see `PlayoutWire`."""

@@ -153,3 +153,24 @@ async def test_remembered_generations_are_bounded(
         await leg.wait_played()
     assert len(leg._marked) <= 65
     assert len(leg.ledger._entries) <= 66
+
+
+async def test_the_other_partys_frames_drive_the_playout_and_their_end_does_not_stop_it(
+    playout: tuple[LegPlayout, Wire], autojump_clock: MockClock
+) -> None:
+    leg, wire = playout
+    started = trio.current_time()
+    for _ in range(3):
+        leg.put(frame(1.0))
+    # The caller's frames come at a phase of their own; the audio goes with them, and with nothing else.
+    await trio.sleep(0.0137)
+    for _ in range(50):
+        leg.caller_heard(trio.current_time())
+        await trio.sleep(0.02)
+    phases = {round((at - started - 0.0137) % 0.02, 6) % 0.02 for at, kind, _ in wire.log if kind == "audio"}
+    assert len(phases - {round(-0.0137 % 0.02, 6)}) == 1
+    # Then no more of them come.
+    await leg.wait_played()
+    assert wire.sent() == 3 * 8000
+    assert leg.buffer.statistics().underruns == 0
+    assert trio.current_time() - started == pytest.approx(3.0, abs=0.01)

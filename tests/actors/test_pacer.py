@@ -126,3 +126,76 @@ async def test_late_ticks_are_counted_and_not_made_up_for(nursery: trio.Nursery)
 
     await trio.to_thread.run_sync(lambda: trio.run(main, clock=clock))
     assert len(times) == 1
+
+
+async def test_function_that_others_call_is_left_alone_until_they_stop(
+    clock: MockClock, nursery: trio.Nursery
+) -> None:
+    pacer = Pacer()
+    await nursery.start(pacer.run, None)
+    times: list[float] = []
+    handle = pacer.register(times.append)
+    handle.called(0.0)  # it is not to be called at all yet
+    handle.start()
+    await trio.sleep(0.019)
+    times.clear()
+    for _ in range(500):
+        handle.called(trio.current_time())
+        handle.start()
+        await trio.sleep(0.02)
+    assert times == []
+    ticks = pacer.statistics().ticks
+    stopped_at = trio.current_time() - 0.02
+    await trio.sleep(0.1)
+    # At most 40 ms late, and then as ever.
+    assert 0.03 - 1e-6 <= times[0] - stopped_at <= 0.04 + 1e-6
+    assert times[-1] - times[-2] == pytest.approx(FRAME)
+    assert pacer.statistics().ticks > ticks
+    handle.called(trio.current_time())
+    handle.stop()
+    assert pacer.statistics().active == 0
+    await trio.sleep(1)
+    assert len(times) < 10
+
+
+async def test_calls_with_a_clock_of_their_own_cost_two_wakes_a_frame_together(
+    clock: MockClock, nursery: trio.Nursery
+) -> None:
+    pacer = Pacer()
+    await nursery.start(pacer.run, None)
+    handles = [pacer.register(lambda now: None) for _ in range(200)]
+    for handle in handles:
+        handle.start()
+    looks = 0
+    inner = pacer._take_back
+
+    def counted(now: float) -> None:
+        nonlocal looks
+        looks += 1
+        inner(now)
+
+    pacer._take_back = counted  # type: ignore[method-assign]
+    for number in range(2000):
+        handles[number % 200].called(trio.current_time())
+        await trio.sleep(FRAME / 200)
+    assert 10 <= looks <= 21
+    assert pacer.statistics().active == 200
+
+
+async def test_a_deferred_function_may_stop_another_one(clock: MockClock, nursery: trio.Nursery) -> None:
+    pacer = Pacer()
+    await nursery.start(pacer.run, None)
+    times: list[float] = []
+
+    def first(now: float) -> None:
+        times.append(now)
+        other.stop()
+        handle.stop()
+
+    handle, other = pacer.register(first), pacer.register(times.append)
+    for each in (handle, other):
+        each.start()
+        each.called(trio.current_time())
+    await trio.sleep(1)
+    assert len(times) == 1
+    assert pacer.statistics().active == 0
