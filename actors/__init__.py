@@ -58,7 +58,7 @@ from ._leg_playout import LegPlayout as LegPlayout, PlayoutWire as PlayoutWire
 
 # What events reach users by
 from ._listeners import EventStream as EventStream, SubscriberLagged as SubscriberLagged
-from ._network import Network as Network, TcpNetwork as TcpNetwork
+from ._network import Network as Network, TcpNetwork as TcpNetwork, WebSockets as WebSockets
 from ._nursery import open_plain_nursery as open_plain_nursery
 from ._pacer import Pacer as Pacer, PacerStatistics as PacerStatistics
 from ._player import Player as Player

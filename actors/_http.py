@@ -18,8 +18,10 @@ import h11
 import trio
 from trio_websocket import WebSocketRequest, wrap_server_stream
 
+from ._direct_handshake import DirectProposal
+from ._direct_stream import DirectStream
 from ._message_stream import Handshake, MessageProposal, MessageStream
-from ._network import Network, WrappedStream, bound_port
+from ._network import Network, WebSockets, WrappedStream, bound_port, websockets_of
 from ._nursery import open_plain_nursery
 from ._websocket import MAX_MESSAGE, QUEUE, RECEIVE_OCTETS, WebSocket
 
@@ -89,7 +91,10 @@ class Upgrade:
     """A WebSocket handshake that waits for a verdict; use `accept` or `reject` once."""
 
     def __init__(
-        self, request: Request, proposal: WebSocketRequest | MessageProposal, stream: trio.abc.Stream
+        self,
+        request: Request,
+        proposal: WebSocketRequest | MessageProposal | DirectProposal,
+        stream: trio.abc.Stream,
     ) -> None:
         self.request = request
         self.subprotocols: tuple[str, ...] = tuple(proposal.proposed_subprotocols)
@@ -189,7 +194,10 @@ async def serve_http(
         if isinstance(head, Response):
             await _answer(stream, head)
         elif head.upgrade:
-            await _upgrade(_Replay(stream, head.octets), head.request)
+            if websockets_of(network) is WebSockets.DIRECT:
+                await _upgrade_directly(stream, head)
+            else:
+                await _upgrade(_Replay(stream, head.octets), head.request)
         else:
             await _answer(stream, await on_request(head.request), head_only=head.request.method == "HEAD")
 
@@ -221,6 +229,16 @@ async def serve_http(
                 )
             if proposal is not None:
                 await _run(Upgrade(request, proposal, stream))
+            nursery.cancel_scope.cancel(reason="the WebSocket's handler returned")
+
+    async def _upgrade_directly(stream: trio.abc.Stream, head: _Head) -> None:
+        async with open_plain_nursery() as nursery:
+            proposal = DirectProposal(nursery, stream, head.octets, queue=queue, max_message=max_message)
+            if proposal.flaw is None:
+                await _run(Upgrade(head.request, proposal, stream))
+            else:
+                status, text = proposal.flaw
+                await _answer(stream, Response(status=status, body=text.encode(), content_type="text/plain"))
             nursery.cancel_scope.cancel(reason="the WebSocket's handler returned")
 
     async def accept(listener: trio.abc.Listener[trio.abc.Stream]) -> None:
@@ -325,7 +343,7 @@ def _peer(stream: trio.abc.Stream) -> str:
     inner: object = stream
     while isinstance(inner, trio.SSLStream):
         inner = cast("trio.SSLStream[trio.SocketStream]", inner).transport_stream
-    if isinstance(inner, trio.SocketStream):
+    if isinstance(inner, (trio.SocketStream, DirectStream)):
         try:
             return str(inner.socket.getpeername()[0])
         except OSError:

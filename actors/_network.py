@@ -4,10 +4,13 @@ Production uses `TcpNetwork`. Simulations inject one made of in-memory streams, 
 system runs in one process under a virtual clock.
 """
 
+import enum
 import ssl
 from typing import Protocol, cast, runtime_checkable
 
 import trio
+
+from ._direct_stream import DirectListener, take_over
 
 # How long one TCP connect may take per attempted address before the next address is tried in
 # parallel (RFC 8305, "Happy Eyeballs"; trio's own default).
@@ -51,8 +54,30 @@ class Network(Protocol):
         ...
 
 
+class WebSockets(enum.Enum):
+    """What speaks WebSocket on the streams of a network."""
+
+    LIBRARY = "library"
+    """trio-websocket."""
+    DIRECT = "direct"
+    """Our own connection on the protocol of the `websockets` library: less to wait for, and much cheaper."""
+
+
+def websockets_of(network: Network) -> WebSockets:
+    """What a network wants: its attribute `websockets`, which it need not have."""
+    kind: object = getattr(network, "websockets", None)
+    return kind if isinstance(kind, WebSockets) else WebSockets.LIBRARY
+
+
 class TcpNetwork:
-    """TCP and TLS sockets of the operating system."""
+    """TCP and TLS sockets of the operating system.
+
+    Args:
+        websockets: What speaks WebSocket on them.
+    """
+
+    def __init__(self, websockets: WebSockets = WebSockets.LIBRARY) -> None:
+        self.websockets = websockets
 
     async def connect(
         self, host: str, port: int, *, ssl_context: ssl.SSLContext | None = None
@@ -60,7 +85,7 @@ class TcpNetwork:
         """Open a TCP connection with TCP_NODELAY; see `Network.connect`."""
         stream = await trio.open_tcp_stream(host, port, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY)
         if ssl_context is None:
-            return stream
+            return take_over(stream) if self.websockets is WebSockets.DIRECT else stream
         # https_compatible: peers that close without close_notify end the stream instead of raising;
         # the WebSocket layer has its own closing handshake to tell a cut from an end.
         return trio.SSLStream(stream, ssl_context, server_hostname=host, https_compatible=True)
@@ -71,6 +96,8 @@ class TcpNetwork:
         """Bind and listen on TCP; see `Network.listen`."""
         listeners = await trio.open_tcp_listeners(port, host=host)
         if ssl_context is None:
+            if self.websockets is WebSockets.DIRECT:
+                return [DirectListener(listener) for listener in listeners]
             return list(listeners)
         return [trio.SSLListener(listener, ssl_context, https_compatible=True) for listener in listeners]
 

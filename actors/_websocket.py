@@ -21,9 +21,12 @@ import attrs
 import trio
 import trio_websocket
 from trio_websocket import WebSocketConnection, wrap_client_stream
+from websockets.uri import WebSocketURI
 
+from ._direct_connection import DirectConnection
+from ._direct_handshake import HandshakeBroken, shake_hands
 from ._message_stream import Handshake, MessageConnection, MessageStream
-from ._network import Network, WrappedStream
+from ._network import Network, WebSockets, WrappedStream, websockets_of
 from ._nursery import open_plain_nursery
 
 # 4 MiB of one message. The largest legitimate one is a provider's audio delta: 1.3 s of 48 kHz PCM in
@@ -135,7 +138,11 @@ class WebSocket:
     """An open WebSocket, client or server side. Made by `open_websocket` and `serve_http` only."""
 
     def __init__(
-        self, connection: WebSocketConnection | MessageConnection, stream: trio.abc.Stream, *, name: str
+        self,
+        connection: WebSocketConnection | MessageConnection | DirectConnection,
+        stream: trio.abc.Stream,
+        *,
+        name: str,
     ) -> None:
         self._connection = connection
         self._stream = stream
@@ -144,7 +151,7 @@ class WebSocket:
         # The library's reader was cancelled, so nobody would see the peer's answer to a close.
         self._deaf = False
         # trio-websocket has a queue and a lock that only a task can wait for.
-        self._prompt = connection if isinstance(connection, MessageConnection) else None
+        self._prompt = None if isinstance(connection, WebSocketConnection) else connection
 
     @property
     def subprotocol(self) -> str | None:
@@ -335,6 +342,9 @@ async def open_websocket(
                     connection = await _shake_hands(
                         nursery,
                         stream,
+                        WebSocketURI(secure, parts.hostname, port, parts.path, parts.query)
+                        if websockets_of(network) is WebSockets.DIRECT
+                        else None,
                         parts.netloc.rpartition("@")[2],
                         resource,
                         subprotocols=subprotocols,
@@ -344,6 +354,10 @@ async def open_websocket(
                     )
             except (trio.TooSlowError, trio.BrokenResourceError, OSError) as error:
                 raise _dial_failed(target, timeout, error) from error
+            except HandshakeBroken as error:
+                raise DialFailed(
+                    f"{target} answered the upgrade with something else: {error}", kind=DialFailure.PROTOCOL
+                ) from None
             if connection is None:
                 raise DialFailed(f"{target} closed the stream during the upgrade", kind=DialFailure.PROTOCOL)
             socket = WebSocket(connection, stream, name=new_id() if new_id else str(connection))
@@ -378,6 +392,7 @@ class _Watched(WrappedStream):
 async def _shake_hands(
     nursery: trio.Nursery,
     stream: trio.abc.Stream,
+    direct: WebSocketURI | None,
     host: str,
     resource: str,
     *,
@@ -385,8 +400,24 @@ async def _shake_hands(
     headers: list[tuple[bytes, bytes]],
     queue: int,
     max_message: int,
-) -> WebSocketConnection | MessageConnection | None:
+) -> WebSocketConnection | MessageConnection | DirectConnection | None:
     """Shake hands; None where the peer ended the stream instead of answering."""
+    if direct is not None and not isinstance(stream, MessageStream):
+        connection = None
+        try:
+            connection = await shake_hands(
+                nursery,
+                stream,
+                direct,
+                subprotocols=subprotocols,
+                headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
+                queue=queue,
+                max_message=max_message,
+            )
+        finally:
+            if connection is None:
+                await trio.aclose_forcefully(stream)
+        return connection
     if isinstance(stream, MessageStream):
         handshake = Handshake(resource=resource, headers=tuple(headers), subprotocols=tuple(subprotocols))
         try:
