@@ -234,7 +234,7 @@ class Ear:
 
     def hear_frames(self, frames: bytes) -> None:
         """Take in some times 20 ms of mu-law."""
-        if frames.count(SILENCE) == len(frames):
+        if frames == SILENCE * len(frames):
             if frames:
                 self.speaking = False
                 self.silence += len(frames) // FRAME_SAMPLES * FRAME_SECONDS

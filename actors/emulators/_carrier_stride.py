@@ -80,7 +80,7 @@ class Strider:
 
     def said(self, frames: bytes) -> None:
         """The caller said this."""
-        if frames.count(SILENCE) < len(frames):
+        if frames != SILENCE * len(frames):
             self._silent_for = 0
         else:
             self._silent_for += len(frames) // FRAME_SAMPLES
@@ -91,5 +91,5 @@ class Strider:
         if foresight is None:
             return None
         n_frames = len(heard) // FRAME_SAMPLES
-        silence = heard.count(SILENCE) == len(heard)
+        silence = heard == SILENCE * len(heard)
         return foresight.skip(heard) if n_frames <= foresight.steady(silence=silence) else None

@@ -16,6 +16,7 @@ from callboard.media import (
     SpeechStopped,
     ToneDecoder,
     VoiceActivity,
+    VoiceState,
 )
 from callboard.media.speech import SpeechEngines
 
@@ -37,6 +38,9 @@ _LEAD = 300
 _PIECE = 0.1
 # Partial transcripts from tones are sent this often at most, milliseconds of audio.
 _PARTIAL_STEP = 200
+
+# The octet that silence is made of.
+_SILENCE = {Encoding.PCM16: b"\x00", Encoding.ULAW: b"\xff", Encoding.ALAW: b"\xd5"}
 
 _EMPTY: Samples = np.empty(0, np.int16)
 
@@ -94,6 +98,10 @@ class Ear:
         self._turn: _Turn | None = None
         self._vad: _Vad | None = None
         self._manual = True
+        # To a detector of tones perfect silence is nothing, and so is more of it.
+        self._patient = not engines.threaded
+        # Seconds of perfect silence at the end of the stream.
+        self._silent_for = 0.0
         self._restart()
 
     # --- settings
@@ -115,6 +123,7 @@ class Ear:
             self._vad = None if vad is None else _Vad(vad, self._position())
             self._detector.reset()
             self._turn = None
+            self._silent_for = 0.0
         self._manual = manual
 
     def _restart(self) -> None:
@@ -123,6 +132,7 @@ class Ear:
         self._to_detector = Resampler(from_hz, self._detector.rate_hz)
         self._torn = b""
         self._rest = _EMPTY
+        self._silent_for = 0.0
 
     # --- state
 
@@ -157,10 +167,40 @@ class Ear:
             What they brought, in order.
         """
         heard: list[Heard] = []
+        if payload == _SILENCE[self._codec.encoding] * len(payload):
+            if self._nothing_new:
+                self._go_by(payload)
+                return heard
+            self._silent_for += self._codec.seconds(len(payload))
+        else:
+            self._silent_for = 0.0
         size = self._codec.octets(_PIECE)
         for at in range(0, len(payload), size):
             self._feed(payload[at : at + size], heard)
         return heard
+
+    @property
+    def _nothing_new(self) -> bool:
+        """Whether more silence changes nothing but the time: all that is kept is silence."""
+        vad = self._vad
+        return (
+            self._patient
+            and not self._manual
+            and self._turn is None
+            and vad is not None
+            and vad.idle
+            and self._silent_for > vad.settings.prefix_padding + _LOOK_BACK + _PIECE
+            and not self._torn
+        )
+
+    def _go_by(self, payload: bytes) -> None:
+        """Hear more silence where there is nothing new in it."""
+        whole = len(payload) // self._codec.sample_width
+        self._torn = payload[whole * self._codec.sample_width :]
+        self._n_received += whole
+        self._buffer.slide(whole * self._rate_hz // self._codec.rate_hz, self._position())
+        if self._vad is not None:
+            self._vad.skip(whole * 1000 / self._codec.rate_hz)
 
     def _feed(self, payload: bytes, heard: list[Heard]) -> None:
         samples = self._decode(payload)
@@ -204,6 +244,7 @@ class Ear:
         """Forget all audio not taken yet."""
         self._buffer.clear()
         self._turn = None
+        self._silent_for = 0.0
         if self._vad is not None:
             self._vad = _Vad(self._vad.settings, self._position())
             self._detector.reset()
@@ -231,6 +272,7 @@ class Ear:
                 self._turn = None
                 if not self._manual:
                     self._buffer.clear()
+                self._silent_for = 0.0
                 heard.append(Stopped(at_ms, samples))
             case None:
                 pass
@@ -248,6 +290,11 @@ class _Vad:
             silence_duration=settings.silence_duration,
             onset=_ONSET,
         )
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is neither a turn nor anything that may become one."""
+        return self._activity.state is VoiceState.SILENT
 
     def skip(self, milliseconds: float) -> None:
         """Audio was thrown away."""
@@ -316,6 +363,11 @@ class _Buffer:
             self.n_samples += len(samples)
             self.end += len(samples)
             self._drop(self.n_samples - int(MAX_TURN * self._rate_hz))
+
+    def slide(self, n: int, end_ms: float) -> None:
+        """As `append` and `trim` with samples like all that are there, up to `end_ms`."""
+        self._end_ms = end_ms
+        self.end += n
 
     def trim(self, start_ms: float) -> None:
         """Drop what is older than `start_ms`."""

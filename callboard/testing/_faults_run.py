@@ -159,7 +159,7 @@ class Faults:
         self._lines.providers.update((self._port(name), name) for name in world.emulators)
         with ExitStack() as stack:
             if any(isinstance(fault, Kill) and fault.step is not None for fault in self.plan):
-                steps = ActorSteps(ignore=(world.outside.name,), on_kill=self._killed)
+                steps = ActorSteps(ignore=(world.outside.name,), on_kill=self._killed, planned_only=True)
                 self._steps = stack.enter_context(steps.installed())
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery

@@ -6,15 +6,17 @@ from typing import Any
 
 import attrs
 
-from callboard.actors import Call, Channel
+from callboard.actors import ActorExited, ActorStarted, Call, Channel
 from callboard.actors._agent_actor import AgentActor
 from callboard.actors._bridge import Bridge
 from callboard.actors._leg_playout import LIMIT
 from callboard.actors._provider_outbox import AUDIO_LIMIT, COMMAND_CAPACITY, HOLD_LIMIT, TURN_LIMIT
 from callboard.actors._twilio_leg import OUTBOX
+from callboard.actors._watch import WatchEvent
 
 from ._monitors_base import Desk, Monitor, WatchedCall, owner_of
 from ._monitors_holdings import TaskOwners
+from ._monitors_others import call_path
 
 # Messages that are neither audio nor marks do not count against the capacity of a leg's outbox; a few more may wait.
 SPARE = 64
@@ -51,8 +53,30 @@ class QueueMonitor(Monitor):
         super().__init__(desk)
         self._tasks = tasks
         self._told: set[str] = set()
+        # The paths of what is in each call, so that nobody has to look through all calls for them.
+        self._parts: dict[str, dict[str, None]] = {}
         self.high_water: dict[str, tuple[float, float]] = {}
         """By sort of queue: the most that was seen to wait, and the limit."""
+
+    def call_seen(self, watched: WatchedCall) -> None:
+        """Find what it has already."""
+        for path in self.desk.system.registry:
+            if call_path(path) == watched.path:
+                self._parts.setdefault(watched.path, {})[path] = None
+
+    def actor_event(self, event: WatchEvent) -> None:
+        """Note what comes and goes in a call."""
+        match event:
+            case ActorStarted(path=path) if (call := call_path(path)) is not None:
+                self._parts.setdefault(call, {})[path] = None
+            case ActorExited(path=path, final=True) if (call := call_path(path)) is not None:
+                parts = self._parts.get(call)
+                if parts is not None:
+                    parts.pop(path, None)
+                    if not parts:
+                        del self._parts[call]
+            case _:
+                pass
 
     def tick(self, watched: WatchedCall) -> None:
         """Look."""
@@ -69,8 +93,9 @@ class QueueMonitor(Monitor):
     def _levels(self, watched: WatchedCall) -> Iterator[Level]:
         call, path = watched.call, watched.path
         registry = self.desk.system.registry
-        for name, ref in tuple(registry.items()):
-            if name != path and not name.startswith(f"{path}/"):
+        for name in tuple(self._parts.get(path, ())):
+            ref = registry.get(name)
+            if ref is None:
                 continue
             yield _channel("mailbox", f"the mailbox of {name}", ref._cell.mailbox)
             owner = owner_of(ref)

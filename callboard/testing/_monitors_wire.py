@@ -12,6 +12,8 @@ from callboard.actors._trace import Trace
 OnMessage = Callable[[str | bytes], object]
 
 # What a message that we look at has in it; all others are let by unread, audio first of all.
+AUDIO = "input_audio_buffer.append"
+BEGINNING = 64
 MARKS = ("function_call_output", "FunctionCallResponse", "tool_result", "function_calls")
 
 
@@ -68,7 +70,11 @@ def read(message: str | bytes) -> object:
 
 def told(message: str | bytes) -> Iterator[Told]:
     """The outcomes of calls that a message of ours tells."""
-    if isinstance(message, bytes) or not any(mark in message for mark in MARKS):
+    if (
+        isinstance(message, bytes)
+        or AUDIO in message[:BEGINNING]
+        or not any(mark in message for mark in MARKS)
+    ):
         return
     value = read(message)
     match field(value, "type"):

@@ -108,6 +108,30 @@ def test_endless_audio_is_bounded() -> None:
     assert ear.position_ms == 200_100
 
 
+def test_silence_that_goes_by_unheard_is_silence() -> None:
+    octets = encode(speech("after all that", before=0.0, after=0.7), PCM16_24K)
+    ear, wary = Ear(TONES), Ear(TONES)
+    wary._patient = False
+    events: list[list[object]] = []
+    for each in (ear, wary):
+        each.configure(PCM_24K, settings(), manual=False)
+        heard: list[object] = []
+        for _ in range(3):
+            for seconds in (1.0, 2.0, 7.0, 0.02, 0.1):
+                heard += each.feed(bytes(round(48000 * seconds)))
+            for at in range(0, len(octets), 4800):
+                heard += each.feed(octets[at : at + 4800])
+        events.append(heard)
+    assert ear.position_ms == wary.position_ms
+    assert len([event for event in events[0] if isinstance(event, Stopped)]) == 3
+    for one, other in zip(*events, strict=True):
+        if isinstance(one, Stopped) and isinstance(other, Stopped):
+            assert one.at_ms == other.at_ms
+            assert np.array_equal(one.samples, other.samples)
+        else:
+            assert one == other
+
+
 def test_skipped_audio_counts_as_received() -> None:
     ear = Ear(TONES)
     ear.configure(PCM_24K, settings(prefix_padding=0.0), manual=False)

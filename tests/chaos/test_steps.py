@@ -63,6 +63,19 @@ async def test_steps_are_counted_by_the_path_of_the_actor(autojump_clock: object
     assert steps.roots == {"system"}
 
 
+async def test_only_the_steps_of_those_that_are_to_be_killed_may_be_counted(autojump_clock: object) -> None:
+    steps = ActorSteps(planned_only=True)
+    async with open_system() as system:
+        with steps.installed():
+            first = await start(system, "a")
+            steps.kill_at("b", 3)
+            second = await start(system, "b")
+            await first.wait_stopped()
+            assert (await second.wait_stopped()).kind is ExitKind.KILLED
+    assert set(steps.counts) == {"b"}
+    assert [str(kill) for kill in steps.fired] == ["b killed after its step 3, at 2.000 s"]
+
+
 async def test_tasks_in_nurseries_of_the_body_are_steps_of_the_actor(autojump_clock: object) -> None:
     async def deep(n: int) -> None:
         if n == 0:
