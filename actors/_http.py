@@ -1,31 +1,38 @@
 """One listener for plain HTTP and WebSocket upgrades.
 
-The request head is read with h11. A plain request is answered and the connection closed: health checks,
+A plain request is answered and the connection closed: health checks,
 metrics and webhooks are rare beside media. An upgrade hands the octets read so far to the WebSocket layer,
 which sees the stream from its beginning.
 """
 
 import errno
-import json
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import NoReturn, cast
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import attrs
-import h11
 import trio
 from trio_websocket import WebSocketRequest, wrap_server_stream
 
 from ._direct_handshake import DirectProposal
-from ._direct_stream import DirectStream
+from ._http_messages import (
+    JSON_TYPE,
+    Head,
+    Replay,
+    Request as Request,
+    Response as Response,
+    answer,
+    json_response as json_response,
+    read_request,
+    request_from,
+)
 from ._message_stream import Handshake, MessageProposal, MessageStream
-from ._network import Network, WebSockets, WrappedStream, bound_port, websockets_of
+from ._network import Network, WebSockets, bound_port, websockets_of
 from ._nursery import open_plain_nursery
-from ._websocket import MAX_MESSAGE, QUEUE, RECEIVE_OCTETS, WebSocket
+from ._websocket import MAX_MESSAGE, QUEUE, WebSocket
+from ._websocket_library import RECEIVE_OCTETS
 
-MAX_HEAD = 16 * 1024
 MAX_BODY = 64 * 1024
 HANDSHAKE_TIMEOUT = 5.0
 MAX_CONNECTIONS = 2000
@@ -34,39 +41,7 @@ MAX_CONNECTIONS = 2000
 ACCEPT_LATER = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 ACCEPT_PAUSE = 0.1
 
-JSON_TYPE = "application/json"
-
 _log = logging.getLogger("callboard.http")
-
-
-@attrs.frozen(kw_only=True)
-class Request:
-    """A request as it arrived."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    """The last value of each query parameter."""
-    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
-    """Names in lower case. Not in the repr: credentials travel here."""
-    body: bytes = attrs.field(default=b"", repr=False)
-    peer: str = ""
-    """The address of the other side, without its port."""
-
-    def header(self, name: str) -> str | None:
-        """The first value of a header, or None."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers if key == wanted), None)
-
-
-@attrs.frozen(kw_only=True)
-class Response:
-    """What to answer to a plain request."""
-
-    status: int = 200
-    body: bytes = b""
-    content_type: str = JSON_TYPE
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -80,11 +55,6 @@ class Bound:
     def authority(self) -> str:
         """`host:port` as it stands in a URL."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def json_response(status: int, value: object) -> Response:
-    """A response with a JSON body."""
-    return Response(status=status, body=json.dumps(value).encode())
 
 
 class Upgrade:
@@ -186,27 +156,27 @@ async def serve_http(
         if isinstance(stream, MessageStream):
             await _serve_messages(stream)
             return
-        head: _Head | Response | None = None
+        head: Head | Response | None = None
         with trio.move_on_after(handshake_timeout):
-            head = await _read_request(stream, max_body)
+            head = await read_request(stream, max_body)
         if head is None:
             return
         if isinstance(head, Response):
-            await _answer(stream, head)
+            await answer(stream, head)
         elif head.upgrade:
             if websockets_of(network) is WebSockets.DIRECT:
                 await _upgrade_directly(stream, head)
             else:
-                await _upgrade(_Replay(stream, head.octets), head.request)
+                await _upgrade(Replay(stream, head.octets), head.request)
         else:
-            await _answer(stream, await on_request(head.request), head_only=head.request.method == "HEAD")
+            await answer(stream, await on_request(head.request), head_only=head.request.method == "HEAD")
 
     async def _serve_messages(stream: MessageStream) -> None:
         handshake: Handshake | None = None
         with trio.move_on_after(handshake_timeout):
             handshake = await stream.next_handshake()
         if handshake is not None:
-            request = _request(handshake.resource, "GET", handshake.headers, b"", stream)
+            request = request_from(handshake.resource, "GET", handshake.headers, b"", stream)
             await _run(Upgrade(request, MessageProposal(stream, handshake), stream))
 
     async def _run(upgrade: Upgrade) -> None:
@@ -231,14 +201,14 @@ async def serve_http(
                 await _run(Upgrade(request, proposal, stream))
             nursery.cancel_scope.cancel(reason="the WebSocket's handler returned")
 
-    async def _upgrade_directly(stream: trio.abc.Stream, head: _Head) -> None:
+    async def _upgrade_directly(stream: trio.abc.Stream, head: Head) -> None:
         async with open_plain_nursery() as nursery:
             proposal = DirectProposal(nursery, stream, head.octets, queue=queue, max_message=max_message)
             if proposal.flaw is None:
                 await _run(Upgrade(head.request, proposal, stream))
             else:
                 status, text = proposal.flaw
-                await _answer(stream, Response(status=status, body=text.encode(), content_type="text/plain"))
+                await answer(stream, Response(status=status, body=text.encode(), content_type="text/plain"))
             nursery.cancel_scope.cancel(reason="the WebSocket's handler returned")
 
     async def accept(listener: trio.abc.Listener[trio.abc.Stream]) -> None:
@@ -265,120 +235,3 @@ async def serve_http(
         # They accept already as far as a client can tell: the operating system, or the network, queues it.
         task_status.started(Bound(host=host, port=bound_port(listeners[0])))
     raise AssertionError("the listeners ended")
-
-
-@attrs.frozen
-class _Head:
-    request: Request
-    octets: bytes
-    upgrade: bool
-
-
-async def _read_request(stream: trio.abc.Stream, max_body: int) -> _Head | Response | None:
-    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-    octets = bytearray()
-    head: h11.Request | None = None
-    body = bytearray()
-    while True:
-        try:
-            event = parser.next_event()
-        except h11.RemoteProtocolError as error:
-            return Response(
-                status=error.error_status_hint, body=b"malformed HTTP request\n", content_type="text/plain"
-            )
-        if event is h11.NEED_DATA:
-            if parser.they_are_waiting_for_100_continue:
-                go_on = h11.InformationalResponse(status_code=100, headers=[])
-                await stream.send_all(parser.send(go_on) or b"")
-            data = await stream.receive_some(RECEIVE_OCTETS)
-            if head is None:
-                octets += data
-                if len(octets) > MAX_HEAD and b"\r\n\r\n" not in octets[:MAX_HEAD]:
-                    # h11 limits a head only while it is incomplete.
-                    return Response(status=431, body=b"request head too large\n", content_type="text/plain")
-            parser.receive_data(bytes(data))
-        elif isinstance(event, h11.Request):
-            head = event
-            if _wants_websocket(event):
-                return _Head(_request_of(event, b"", stream), bytes(octets), upgrade=True)
-        elif isinstance(event, h11.Data):
-            body += event.data
-            if len(body) > max_body:
-                return Response(status=413, body=b"request body too large\n", content_type="text/plain")
-        elif isinstance(event, h11.EndOfMessage) and head is not None:
-            return _Head(_request_of(head, bytes(body), stream), b"", upgrade=False)
-        else:
-            return None
-
-
-def _wants_websocket(event: h11.Request) -> bool:
-    return event.method == b"GET" and any(
-        name == b"upgrade" and value.lower() == b"websocket" for name, value in event.headers
-    )
-
-
-def _request(
-    resource: str,
-    method: str,
-    headers: Iterable[tuple[bytes, bytes]],
-    body: bytes,
-    stream: trio.abc.Stream,
-) -> Request:
-    target = urlsplit(resource)
-    return Request(
-        method=method,
-        path=target.path or "/",
-        query=dict(parse_qsl(target.query, keep_blank_values=True)),
-        headers=tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers),
-        body=body,
-        peer=_peer(stream),
-    )
-
-
-def _request_of(event: h11.Request, body: bytes, stream: trio.abc.Stream) -> Request:
-    return _request(event.target.decode("latin-1"), event.method.decode("ascii"), event.headers, body, stream)
-
-
-def _peer(stream: trio.abc.Stream) -> str:
-    inner: object = stream
-    while isinstance(inner, trio.SSLStream):
-        inner = cast("trio.SSLStream[trio.SocketStream]", inner).transport_stream
-    if isinstance(inner, (trio.SocketStream, DirectStream)):
-        try:
-            return str(inner.socket.getpeername()[0])
-        except OSError:
-            return ""
-    return ""
-
-
-async def _answer(stream: trio.abc.Stream, response: Response, *, head_only: bool = False) -> None:
-    writer = h11.Connection(h11.SERVER)
-    headers: Sequence[tuple[str, str]] = (
-        ("Content-Type", response.content_type),
-        ("Content-Length", str(len(response.body))),
-        ("Connection", "close"),
-        *response.headers,
-    )
-    # A writer of its own: after a malformed request the reading parser refuses to send.
-    octets = writer.send(h11.Response(status_code=response.status, headers=list(headers))) or b""
-    if not head_only:
-        octets += response.body
-    await stream.send_all(octets)
-    if isinstance(stream, trio.abc.HalfCloseableStream):
-        await stream.send_eof()
-
-
-class _Replay(WrappedStream):
-    """A stream that first gives back octets that were already read from it."""
-
-    def __init__(self, stream: trio.abc.Stream, octets: bytes) -> None:
-        super().__init__(stream)
-        self._octets = octets
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        if self._octets:
-            await trio.lowlevel.checkpoint()
-            take = len(self._octets) if max_bytes is None else max_bytes
-            octets, self._octets = self._octets[:take], self._octets[take:]
-            return octets
-        return await super().receive_some(max_bytes)

@@ -8,26 +8,28 @@ A cancelled `send` may have written half a frame. So the stream is closed then, 
 lives and dies with the socket may send: others hand their messages to that task's mailbox.
 """
 
-import enum
-import logging
 import math
 import ssl
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import cast
-from urllib.parse import urlsplit
 
 import attrs
 import trio
-import trio_websocket
-from trio_websocket import WebSocketConnection, wrap_client_stream
-from websockets.uri import WebSocketURI
+from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
 from ._direct_connection import DirectConnection
-from ._direct_handshake import HandshakeBroken, shake_hands
-from ._message_stream import Handshake, MessageConnection, MessageStream
-from ._network import Network, WebSockets, WrappedStream, websockets_of
+from ._direct_handshake import HandshakeBroken
+from ._message_stream import MessageConnection
+from ._network import Network, websockets_of
 from ._nursery import open_plain_nursery
+from ._websocket_dial import shake_hands, target_of
+from ._websocket_errors import (
+    DialFailed as DialFailed,
+    DialFailure as DialFailure,
+    SocketClosed as SocketClosed,
+    dial_failed,
+    rejected,
+)
 
 # 4 MiB of one message. The largest legitimate one is a provider's audio delta: 1.3 s of 48 kHz PCM in
 # base64 is 170 kB. The limit is there so that a hostile peer cannot make us hold more than this.
@@ -40,71 +42,6 @@ CLOSE_TIMEOUT = 0.5
 # Under cancellation the library's reader is gone as well, so nobody would see the peer's answer: time to send
 # the close frame, and no more.
 GOODBYE_TIMEOUT = 0.05
-RECEIVE_OCTETS = 65536
-
-# At DEBUG the library logs close reasons as they came, and a peer may put our key into one.
-logging.getLogger("trio-websocket").setLevel(logging.INFO)
-
-HTTP_CLIENT_ERROR = range(400, 500)
-# Client errors that time may cure: request timeout, too early, too many requests.
-HTTP_TRANSIENT = frozenset({408, 425, 429})
-
-
-class DialFailure(enum.Enum):
-    """Why a connection could not be opened."""
-
-    REFUSED = "refused"
-    UNREACHABLE = "unreachable"
-    TIMEOUT = "timeout"
-    REJECTED = "rejected"
-    TLS = "tls"
-    PROTOCOL = "protocol"
-
-
-class DialFailed(Exception):
-    """A WebSocket could not be opened.
-
-    Attributes:
-        kind: What went wrong.
-        status: The HTTP status of a rejected upgrade, else None.
-        headers: Of a rejected upgrade, with names in lower case; they may hold cookies and the like.
-        body: The body of a rejected upgrade, at most 2 kB of it.
-        permanent: True where trying again cannot help (a 4xx other than 408, 425, 429; a bad certificate).
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        kind: DialFailure,
-        status: int | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-    ) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.status = status
-        self.headers: Mapping[str, str] = headers or {}
-        self.body = body[:2048]
-        self.permanent = kind is DialFailure.TLS or (
-            status is not None and status in HTTP_CLIENT_ERROR and status not in HTTP_TRANSIENT
-        )
-
-
-class SocketClosed(Exception):
-    """The WebSocket is closed.
-
-    Attributes:
-        code: The close code of RFC 6455, section 7.4; 1006 where the stream ended without one.
-        reason: The text that came with it.
-        clean: True after a full closing handshake with 1000 or 1001.
-    """
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"WebSocket closed with {code}" + (f" ({reason[:80]!r})" if reason else ""))
-        self.code = code
-        self.reason = reason
-        self.clean = code in {1000, 1001}
 
 
 @attrs.frozen(kw_only=True)
@@ -173,7 +110,7 @@ class WebSocket:
         """
         try:
             await self._connection.send_message(message)
-        except trio_websocket.ConnectionClosed as error:
+        except ConnectionClosed as error:
             raise self._closed(error) from None
         except BaseException:
             # Only Cancelled comes here. close_forcefully does not wait for anything.
@@ -196,11 +133,11 @@ class WebSocket:
         """
         if self._prompt is None:
             if self._connection.closed is not None:
-                raise self._closed(trio_websocket.ConnectionClosed(None))
+                raise self._closed(ConnectionClosed(None))
             return False
         try:
             accepted = self._prompt.send_nowait(message)
-        except trio_websocket.ConnectionClosed as error:
+        except ConnectionClosed as error:
             raise self._closed(error) from None
         if accepted:
             self._sent += 1
@@ -215,7 +152,7 @@ class WebSocket:
         """
         try:
             message = await self._connection.get_message()
-        except trio_websocket.ConnectionClosed as error:
+        except ConnectionClosed as error:
             self._deaf = self._connection.closed is None
             raise self._closed(error) from None
         self._received += 1
@@ -235,7 +172,7 @@ class WebSocket:
             raise trio.WouldBlock
         try:
             message = self._prompt.receive_nowait()
-        except trio_websocket.ConnectionClosed as error:
+        except ConnectionClosed as error:
             raise self._closed(error) from None
         self._received += 1
         self._octets_received += len(message)
@@ -249,7 +186,7 @@ class WebSocket:
         """
         try:
             await self._connection.ping()
-        except trio_websocket.ConnectionClosed as error:
+        except ConnectionClosed as error:
             raise self._closed(error) from None
 
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
@@ -282,7 +219,7 @@ class WebSocket:
             octets_received=self._octets_received,
         )
 
-    def _closed(self, error: trio_websocket.ConnectionClosed) -> SocketClosed:
+    def _closed(self, error: ConnectionClosed) -> SocketClosed:
         reason = error.reason or self._connection.closed
         if reason is None:
             return SocketClosed(1006, "")
@@ -319,205 +256,38 @@ async def open_websocket(
         DialFailed: The socket could not be opened.
         ValueError: The URL is not a WebSocket URL, or a header cannot be sent.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-        raise ValueError(f"not a WebSocket URL: {url[:80]!r}; expected ws://host[:port]/path or wss://...")
-    secure = parts.scheme == "wss"
-    port = parts.port or (443 if secure else 80)
-    context = (ssl_context or ssl.create_default_context()) if secure else None
-    target = f"{parts.hostname}:{port}"
-    resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    for name, value in headers:
-        # What h11 would refuse, but by its name only: the value may be a credential.
-        if value != value.strip() or not value.replace("\t", " ").isprintable():
-            raise ValueError(
-                f"the value of the header {name!r} begins or ends with a blank or is not printable"
-            )
-    request_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    target = target_of(url, headers, subprotocols)
+    context = (ssl_context or ssl.create_default_context()) if target.secure else None
     try:
         async with open_plain_nursery() as nursery:
             try:
                 with trio.fail_after(timeout):
-                    stream = await network.connect(parts.hostname, port, ssl_context=context)
-                    connection = await _shake_hands(
+                    stream = await network.connect(target.host, target.port, ssl_context=context)
+                    connection = await shake_hands(
                         nursery,
                         stream,
-                        WebSocketURI(secure, parts.hostname, port, parts.path, parts.query)
-                        if websockets_of(network) is WebSockets.DIRECT
-                        else None,
-                        parts.netloc.rpartition("@")[2],
-                        resource,
-                        subprotocols=subprotocols,
-                        headers=request_headers,
+                        target,
+                        websockets_of(network),
                         queue=queue,
                         max_message=max_message,
                     )
             except (trio.TooSlowError, trio.BrokenResourceError, OSError) as error:
-                raise _dial_failed(target, timeout, error) from error
+                raise dial_failed(target.name, timeout, error) from error
             except HandshakeBroken as error:
                 raise DialFailed(
-                    f"{target} answered the upgrade with something else: {error}", kind=DialFailure.PROTOCOL
+                    f"{target.name} answered the upgrade with something else: {error}",
+                    kind=DialFailure.PROTOCOL,
                 ) from None
             if connection is None:
-                raise DialFailed(f"{target} closed the stream during the upgrade", kind=DialFailure.PROTOCOL)
+                raise DialFailed(
+                    f"{target.name} closed the stream during the upgrade", kind=DialFailure.PROTOCOL
+                )
             socket = WebSocket(connection, stream, name=new_id() if new_id else str(connection))
             try:
                 yield socket
             finally:
                 await socket.finish()  # noqa: ASYNC102  (shields itself, with a deadline)
                 nursery.cancel_scope.cancel(reason="the user of the WebSocket is done")
-    except trio_websocket.ConnectionRejected as rejection:
+    except ConnectionRejected as rejection:
         # Raised by the library's reader task, so it arrives through the nursery.
-        raise _rejected(target, rejection) from None
-
-
-class _Watched(WrappedStream):
-    """A stream that tells when it ended: the library waits for an answer to the upgrade for ever."""
-
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        super().__init__(stream)
-        self.ended = trio.Event()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        try:
-            data = await super().receive_some(max_bytes)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.ended.set()
-            raise
-        if not data:
-            self.ended.set()
-        return data
-
-
-async def _shake_hands(
-    nursery: trio.Nursery,
-    stream: trio.abc.Stream,
-    direct: WebSocketURI | None,
-    host: str,
-    resource: str,
-    *,
-    subprotocols: Sequence[str],
-    headers: list[tuple[bytes, bytes]],
-    queue: int,
-    max_message: int,
-) -> WebSocketConnection | MessageConnection | DirectConnection | None:
-    """Shake hands; None where the peer ended the stream instead of answering."""
-    if direct is not None and not isinstance(stream, MessageStream):
-        connection = None
-        try:
-            connection = await shake_hands(
-                nursery,
-                stream,
-                direct,
-                subprotocols=subprotocols,
-                headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
-                queue=queue,
-                max_message=max_message,
-            )
-        finally:
-            if connection is None:
-                await trio.aclose_forcefully(stream)
-        return connection
-    if isinstance(stream, MessageStream):
-        handshake = Handshake(resource=resource, headers=tuple(headers), subprotocols=tuple(subprotocols))
-        try:
-            return await stream.upgrade(handshake)
-        except BaseException:
-            await trio.aclose_forcefully(stream)
-            raise
-    return await _upgrade(
-        nursery,
-        stream,
-        host,
-        resource,
-        subprotocols=subprotocols,
-        headers=headers,
-        queue=queue,
-        max_message=max_message,
-    )
-
-
-async def _upgrade(
-    nursery: trio.Nursery,
-    stream: trio.abc.Stream,
-    host: str,
-    resource: str,
-    *,
-    subprotocols: Sequence[str],
-    headers: list[tuple[bytes, bytes]],
-    queue: int,
-    max_message: int,
-) -> WebSocketConnection | None:
-    """Shake hands; None where the peer ended the stream instead of answering."""
-    watched = _Watched(stream)
-    # A list, for the nursery may end without the assignment in its body.
-    connections: list[WebSocketConnection] = []
-    try:
-        async with trio.open_nursery() as race:
-
-            async def give_up_at_end() -> None:
-                await watched.ended.wait()
-                # An answer may have come with the last octets; let the library's task see it first.
-                await trio.sleep(0.02)
-                race.cancel_scope.cancel(reason="the stream ended during the upgrade")
-
-            race.start_soon(give_up_at_end)
-            connection = await wrap_client_stream(
-                nursery,
-                watched,  # type: ignore[arg-type]  # annotated too narrowly: any stream will do
-                host,
-                resource,
-                subprotocols=list(subprotocols),
-                extra_headers=headers,
-                message_queue_size=queue,
-                max_message_size=max_message,
-                receive_buffer_size=RECEIVE_OCTETS,
-            )
-            connections.append(connection)
-            race.cancel_scope.cancel(reason="the upgrade is done")
-    except BaseException:
-        await trio.aclose_forcefully(stream)
-        raise
-    if not connections:
-        await trio.aclose_forcefully(stream)
-        return None
-    return connections[0]
-
-
-def _dial_failed(target: str, timeout: float, error: Exception) -> DialFailed:
-    if isinstance(error, trio.TooSlowError):
-        return DialFailed(f"{target} did not answer within {timeout:g} s", kind=DialFailure.TIMEOUT)
-    tls = error if isinstance(error, ssl.SSLError) else error.__cause__
-    if isinstance(tls, ssl.SSLError):
-        return DialFailed(
-            f"TLS with {target} failed: {tls.reason or 'handshake error'}", kind=DialFailure.TLS
-        )
-    if isinstance(error, trio.BrokenResourceError):
-        return DialFailed(f"{target} broke the connection", kind=DialFailure.PROTOCOL)
-    # trio reports a failed connect as OSError from a group with one error per address.
-    causes = _causes(error)
-    if all(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return DialFailed(f"{target} refused the connection", kind=DialFailure.REFUSED)
-    text = getattr(causes[0], "strerror", None) or str(causes[0])
-    return DialFailed(f"{target} cannot be reached: {text}", kind=DialFailure.UNREACHABLE)
-
-
-def _causes(error: Exception) -> Sequence[BaseException]:
-    cause: BaseException | None = error.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", cause).exceptions
-    return (cause or error,)
-
-
-def _rejected(target: str, rejection: trio_websocket.ConnectionRejected) -> DialFailed:
-    body = rejection.body or b""
-    text = body[:200].decode("utf-8", "replace")
-    return DialFailed(
-        f"{target} rejected the upgrade with HTTP {rejection.status_code}" + (f": {text}" if text else ""),
-        kind=DialFailure.REJECTED,
-        status=rejection.status_code,
-        headers={
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in rejection.headers or ()
-        },
-        body=body,
-    )
+        raise rejected(target.name, rejection) from None

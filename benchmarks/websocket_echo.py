@@ -2,9 +2,10 @@
 
     python benchmarks/websocket_echo.py [--seconds 10] [--connections 50] [--rate 50]
 
-The server echoes over `library` (trio-websocket) and `direct` (our own connection), with `send` and `send_nowait`. The load comes from this process, at even distances, so that nearly every message is a wake-up of its own,
-as with calls. A message is one that is received or sent; the figure is CPU time of the process divided by messages, of
-the server, and of the client that paced them (which has a timer for each connection as well).
+The server echoes over `library` (trio-websocket) and `direct` (our own connection), with `send` and `send_nowait`. The
+load comes from this process, spread evenly, so that nearly every message is a wake-up of its own, as with calls. A
+message is one that is received or sent; the figure is CPU time of the process divided by messages, of the server, and
+of the client that paced them (which has a timer for each connection as well).
 """
 
 import argparse
