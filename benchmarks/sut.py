@@ -8,19 +8,15 @@ tasks and of Python objects is written to the statistics file, which is how leak
 """
 
 import argparse
-import gc
-import json
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import trio
 
 import callboard
 from callboard import Call, Scenario, grok
+from counts import answer_signal
 
 # The configurations: what the provider is asked to speak. The carrier always speaks mu-law at 8 kHz.
 FORMATS: dict[str, dict[str, object]] = {
@@ -56,29 +52,6 @@ def make_scenario(provider_url: str, config: str) -> Scenario:
     return run
 
 
-def write_statistics(path: Path) -> None:
-    """Write how many tasks and objects there are; the file is complete whenever it can be read."""
-    gc.collect()
-    counts = {
-        "tasks": trio.lowlevel.current_statistics().tasks_living,
-        "objects": len(gc.get_objects()),
-    }
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(json.dumps(counts))
-    os.replace(unfinished, path)
-
-
-def answer_signal(path: Path | None) -> None:
-    """Have SIGUSR1 write the statistics; without a file it does nothing, but must not end the process."""
-
-    def write(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if path is not None:
-            write_statistics(path)
-
-    signal.signal(signal.SIGUSR1, write)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -87,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", choices=tuple(FORMATS), default="passthrough")
     parser.add_argument("--stats-file", type=Path, metavar="FILE", help="written on SIGUSR1")
     options = parser.parse_args(argv)
-    answer_signal(options.stats_file)
+    answer_signal(options.stats_file, lambda: trio.lowlevel.current_statistics().tasks_living)
     callboard.serve(
         make_scenario(options.provider_url, options.config),
         port=options.port,
