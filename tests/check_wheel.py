@@ -16,6 +16,7 @@ FOLDERS = {
     "actors": "callboard/actors",
     "protocols": "callboard/protocols",
     "media": "callboard/media",
+    "callboard/notebook": "callboard/notebook",
     "callboard/testing": "callboard/testing",
 }
 
@@ -45,7 +46,7 @@ def main() -> int:
         subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True
         )
-        program = "import callboard.grok, callboard.deepgram, callboard.testing as kit; print(kit.__name__)"
+        program = "import callboard.deepgram, callboard.notebook, callboard.testing as kit; print(kit.__name__)"
         subprocess.run([python, "-W", "error", "-c", program], check=True, cwd=folder)
         subprocess.run(
             [Path(folder) / "bin" / "callboard", "--help"], check=True, cwd=folder, stdout=subprocess.DEVNULL

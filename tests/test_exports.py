@@ -17,6 +17,7 @@ PACKAGES = (
     "callboard.actors.emulators",
     "callboard.media",
     "callboard.media.speech",
+    "callboard.notebook",
     "callboard.protocols",
     "callboard.protocols.deepgram",
     "callboard.protocols.grok",
