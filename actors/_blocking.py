@@ -1,10 +1,10 @@
 """Work that would block the loop: in a worker thread under the real clock, inline under a virtual one."""
 
+import sys
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
 import trio
-from trio.testing import MockClock
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -12,7 +12,10 @@ Ts = TypeVarTuple("Ts")
 
 def virtual_time() -> bool:
     """Whether this run has a mock clock: then threads are forbidden, for the clock jumps while they work."""
-    return isinstance(trio.lowlevel.current_clock(), MockClock)
+    # Not imported here: with it comes pytest where that is installed, 8 MB for a server that tests nothing. Who made a
+    # mock clock has imported it.
+    testing = sys.modules.get("trio.testing")
+    return testing is not None and isinstance(trio.lowlevel.current_clock(), testing.MockClock)
 
 
 async def run_blocking(
