@@ -11,6 +11,7 @@ written by the task that waits in `send_message`, or by one that is started for 
 """
 
 import itertools
+from contextlib import suppress
 
 import trio
 from trio_websocket import CloseReason, ConnectionClosed
@@ -267,10 +268,16 @@ class DirectConnection:
     async def aclose(self, code: int = 1000, reason: str | None = None) -> None:
         """Close with a handshake; the stream stays open. Waits for the peer as long as it takes."""
         if self._framing.closed is None and not self._ended:
-            self._push(self._framing.close(code, reason or ""))
+            octets = self._framing.close(code, reason or "")
             if self._reading:
                 self._interrupted = True
                 self._wire.interrupt()
+            if self._pumping:
+                self._pending += octets
+            else:
+                # In this task: the nursery may be cancelled, and this the goodbye.
+                with suppress(ConnectionClosed):
+                    await self._write(octets)
         await self._idle()
         while not (self._framing.over or self._ended):
             await self._read()

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
+from wsproto.frame_protocol import CloseReason
 
 from ._direct_connection import DirectConnection
 from ._direct_handshake import HandshakeBroken
@@ -42,6 +43,7 @@ CLOSE_TIMEOUT = 0.5
 # Under cancellation the library's reader is gone as well, so nobody would see the peer's answer: time to send
 # the close frame, and no more.
 GOODBYE_TIMEOUT = 0.05
+NO_STATUS = CloseReason.NO_STATUS_RCVD
 
 
 @attrs.frozen(kw_only=True)
@@ -205,8 +207,10 @@ class WebSocket:
 
     async def _close(self, timeout: float, code: int, reason: str) -> None:  # noqa: ASYNC109
         try:
+            # wsproto knows the code that stands for none by its identity.
+            sent = NO_STATUS if code == NO_STATUS else code
             with trio.move_on_after(timeout):
-                await self._connection.aclose(code, reason or None)
+                await self._connection.aclose(sent, reason or None)
         finally:
             await trio.aclose_forcefully(self._stream)
 

@@ -18,10 +18,15 @@ from callboard.actors._http import (
     json_response,
     serve_http,
 )
-from callboard.actors._network import TcpNetwork
+from callboard.actors._network import TcpNetwork, WebSockets, bound_port
 from callboard.actors._websocket import DialFailed, DialFailure, SocketClosed, open_websocket
 
 NETWORK = TcpNetwork()
+
+
+@pytest.fixture(autouse=True, params=list(WebSockets), ids=lambda kind: kind.name)
+def on_each(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NETWORK, "websockets", request.param)
 
 
 async def nothing(request: Request) -> Response:
@@ -165,7 +170,7 @@ async def test_peer_that_never_answers_is_a_timeout() -> None:
             await trio.sleep_forever()
 
         nursery.start_soon(trio.serve_listeners, hold, listeners)
-        port = listeners[0].socket.getsockname()[1]  # type: ignore[attr-defined]
+        port = bound_port(listeners[0])
         with pytest.raises(DialFailed) as caught:
             async with open_websocket(NETWORK, f"ws://127.0.0.1:{port}/", timeout=0.05):
                 pass
