@@ -38,6 +38,8 @@ WARM_UP = 4.5
 SETTLE, AFTERWARDS = 1.5, 3.0
 # The golden ratio spreads the calls over a turn, however many there are.
 SPREAD = (math.sqrt(5) - 1) / 2
+# After so many calls that could not be set up in time no more are placed.
+HOPELESS = 3
 
 
 @attrs.frozen(kw_only=True)
@@ -47,8 +49,8 @@ class Result:
     calls: int
     window: float
     figures: Figures
-    alone: float
-    """The median uplink delay of the warm-up call, milliseconds."""
+    alone: Figures
+    """Of the warm-up call."""
     cpu: float
     """Of the system, seconds of processor time in the window."""
     cpu_per_call_minute: float
@@ -185,8 +187,13 @@ def measure(load: Load, *, pid: int, calls: int, window: float, counts_file: Pat
     before = read_tree(pid)
     gc.collect()
     gc.freeze()
+    failed = 0
     for number in range(1, calls + 1):
-        load.begin(load.place(number))
+        record = load.place(number)
+        load.begin(record)
+        failed += bool(record.dropped)
+        if failed >= HOPELESS:
+            break
     records = load.records[1:]
     # Until the last one's turns run as well.
     load.run(TURN + SETTLE)
@@ -229,14 +236,14 @@ def measure(load: Load, *, pid: int, calls: int, window: float, counts_file: Pat
     )
 
 
-def _warm_up(load: Load) -> float:
-    """One call alone. The median of its uplink delay, milliseconds."""
+def _warm_up(load: Load) -> Figures:
+    """One call alone."""
     first = load.place(0)
     if not first.ready:
         raise RuntimeError(f"the first call does not work: {first.refused or first.dropped}")
     load.begin(first, 0.1)
     load.run(WARM_UP)
-    alone = figures_of([first], 0.0, clock()).uplink_p50
+    alone = figures_of([first], 0.0, clock())
     load.hang_up([first])
     load.run(1.0)
     return alone

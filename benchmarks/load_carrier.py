@@ -131,7 +131,8 @@ class CarrierEnd:
         if not known:
             self._plays_until = max(self._plays_until, now) + len(payload) / _RATE_HZ
             return
-        answer = self._answer_of(known[0])
+        # The last one: what a resampler holds back comes out at the beginning of the next answer.
+        answer = self._answer_of(known[-1])
         if answer is None:
             record.odd.append("audio of no answer")
             return

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,14 +116,21 @@ def free_port() -> int:
         return port
 
 
-def pin_to(processor: int | None) -> Callable[[], None]:
-    """What a child process does first, to run on one processor only."""
+@attrs.frozen(kw_only=True)
+class Place:
+    """Where and how urgently a process runs."""
 
-    def pin() -> None:
-        if processor is not None:
-            os.sched_setaffinity(0, {processor})
+    processor: int | None = None
+    """None for anywhere."""
+    nice: int = 0
+    """Less than 0 needs root."""
 
-    return pin
+    def take(self) -> None:
+        """What a child process does first."""
+        if self.processor is not None:
+            os.sched_setaffinity(0, {self.processor})
+        if self.nice:
+            os.nice(self.nice)
 
 
 @attrs.frozen(kw_only=True)
@@ -137,7 +144,7 @@ class Running:
 
 @contextmanager
 def running(
-    system: SystemUnderTest, config: str, provider_port: int, processor: int | None
+    system: SystemUnderTest, config: str, provider_port: int, place: Place
 ) -> Generator[Running, None, None]:
     """Run a system for the time of the body.
 
@@ -145,7 +152,7 @@ def running(
         system: Which one.
         config: One of `CONFIGS`.
         provider_port: Where the provider will be.
-        processor: Where to run it; None for anywhere.
+        place: Where to run it.
 
     Raises:
         Unavailable: It does not start.
@@ -157,7 +164,7 @@ def running(
         command += ["--provider-url", f"ws://127.0.0.1:{provider_port}/v1/realtime"]
         command += ["--config", config, "--stats-file", str(counts_file)]
 
-        process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=pin_to(processor))  # noqa: PLW1509
+        process = subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=place.take)  # noqa: PLW1509
         try:
             _wait_listening(process, port, system.name)
             url = f"ws://127.0.0.1:{port}{system.path}"
