@@ -431,7 +431,8 @@ class AgentCore:
         """Queue caller audio."""
         if self.closed or not frame.payload:
             return
-        if frame.format != self.input_format:
+        wanted = self.driver.input_format
+        if frame.format is not wanted and frame.format != wanted:
             # Converted for a format that changed a moment ago.
             return
         seconds = frame.duration

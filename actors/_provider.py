@@ -469,7 +469,7 @@ class ProviderConnection(Generic[Out, In]):
         finally:
             self._outbox.on_audio = None
 
-    def _send_audio_at_once(self) -> None:
+    def _send_audio_at_once(self, audio: bytes) -> None:
         """Send audio in the step in which it came, while the writer has nothing to do.
 
         Two task switches for each of 50 frames a second would cost more than all else that is done with them.
@@ -477,7 +477,7 @@ class ProviderConnection(Generic[Out, In]):
         socket = self._socket
         if socket is None:
             return
-        message = self._adapter.audio_out(self._outbox.take_audio())
+        message = self._adapter.audio_out(audio)
         try:
             sent = socket.send_nowait(message)
         except SocketClosed:

@@ -62,8 +62,8 @@ class Outbox:
         self._lot = trio.lowlevel.ParkingLot()
         self.gate = False
         """Audio is sent only while this is set; see `open_gate`."""
-        self.on_audio: Callable[[], None] | None = None
-        """Set by the writer while it has nothing to do: called when audio may be sent, in the place of waking it."""
+        self.on_audio: Callable[[bytes], None] | None = None
+        """Set by the writer while it has nothing to do: given audio that may be sent, in the place of waking it."""
         self._limit = AUDIO_LIMIT
         self._sent: deque[tuple[bytes, float]] = deque()
         self._sent_seconds = 0.0
@@ -90,6 +90,17 @@ class Outbox:
 
     def put_audio(self, payload: bytes, seconds: float) -> None:
         """Queue audio; where more than 2 s wait (10 s behind a lost session) the oldest is dropped and counted."""
+        if (
+            self.on_audio is not None
+            and not self._audio
+            and self.gate
+            and seconds >= self._batch
+            and self._clear
+        ):
+            # The usual way: nobody waits, so it need not either.
+            self._keep(payload, seconds)
+            self.on_audio(payload)
+            return
         self._order += 1
         self._audio.append((self._order, payload, seconds))
         self._seconds += seconds
@@ -97,10 +108,15 @@ class Outbox:
         while self._seconds > self._limit + 1e-6 and len(self._audio) > 1:
             self._drop_oldest()
         if self.audio_due:
-            if self.on_audio is not None and not (self._front or self._commands):
-                self.on_audio()
+            if self.on_audio is not None and self._clear:
+                self.on_audio(self.take_audio())
             else:
                 self._lot.unpark()
+
+    @property
+    def _clear(self) -> bool:
+        """Whether no command waits."""
+        return not (self._front or self._commands)
 
     def _drop_oldest(self) -> None:
         _, _, seconds = self._audio.popleft()

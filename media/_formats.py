@@ -57,6 +57,12 @@ class AudioFormat:
 
     encoding: Encoding
     rate_hz: int
+    sample_width: int = attrs.field(init=False, repr=False, eq=False)
+    """Octets one sample takes."""
+
+    @sample_width.default
+    def _width(self) -> int:
+        return 2 if self.encoding is Encoding.PCM16 else 1
 
     def __attrs_post_init__(self) -> None:
         allowed = PCM_RATES_HZ if self.encoding is Encoding.PCM16 else (G711_RATE_HZ,)
@@ -65,11 +71,6 @@ class AudioFormat:
 
     def __str__(self) -> str:
         return f"{self.encoding.value}/{self.rate_hz}"
-
-    @property
-    def sample_width(self) -> int:
-        """Octets one sample takes."""
-        return 2 if self.encoding is Encoding.PCM16 else 1
 
     def n_samples(self, n_octets: int) -> int:
         """Return how many whole samples `n_octets` octets hold; an odd octet of PCM16 does not count."""
@@ -81,7 +82,7 @@ class AudioFormat:
 
     def duration(self, n_octets: int) -> float:
         """Return how long `n_octets` octets last, in seconds."""
-        return self.n_samples(n_octets) / self.rate_hz
+        return n_octets // self.sample_width / self.rate_hz
 
     def silence(self, n_samples: int) -> bytes:
         """Return `n_samples` samples of digital silence (for A-law +8, the nearest it has to zero)."""

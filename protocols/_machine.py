@@ -19,6 +19,9 @@ class Direction(enum.Enum):
     SENT = "send"
     RECEIVED = "receive"
 
+    # The enum's own hashes the member's name, in Python, for every message.
+    __hash__ = object.__hash__
+
 
 Trigger = tuple[Direction, type]
 """What moves a machine: an event class going one way."""
@@ -40,15 +43,21 @@ class Machine(Generic[S]):
         initial: The first state.
     """
 
-    __slots__ = ("_table", "state")
+    __slots__ = ("_moves", "_table", "state")
 
     def __init__(self, table: Table[S], initial: S) -> None:
         self._table = table
         self.state: S = initial
+        self._moves = table[initial]
 
     def next(self, direction: Direction, kind: type) -> S | None:
         """Return the state this event would lead to, or ``None`` if it is illegal now. Changes nothing."""
-        return self._table[self.state].get((direction, kind))
+        return self._moves.get((direction, kind))
+
+    def _enter(self, state: S) -> None:
+        if state is not self.state:
+            self.state = state
+            self._moves = self._table[state]
 
     def sent(self, kind: type) -> None:
         """Record that we send an event of class ``kind``.
@@ -59,7 +68,7 @@ class Machine(Generic[S]):
         state = self.next(Direction.SENT, kind)
         if state is None:
             raise LocalWireError(f"cannot send {kind.__name__} in state {self.state.name}")
-        self.state = state
+        self._enter(state)
 
     def received(self, kind: type, reply: object | None = None) -> None:
         """Record that the peer sent an event of class ``kind``.
@@ -74,4 +83,4 @@ class Machine(Generic[S]):
         state = self.next(Direction.RECEIVED, kind)
         if state is None:
             raise RemoteWireError(f"received {kind.__name__} in state {self.state.name}", reply=reply)
-        self.state = state
+        self._enter(state)

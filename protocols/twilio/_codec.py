@@ -175,13 +175,14 @@ def text_field(raw: Mapping[str, object], name: str, path: str, *, default: str 
 
 def _number(raw: Mapping[str, object], name: str, path: str, *, optional: bool = False) -> int | None:
     value = raw.get(name)
-    if value is None and optional:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
     # Twilio's numbers are strings of digits; int() would also take blanks, signs and underscores.
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
+    if isinstance(value, str):
+        if value.isdigit() and value.isascii() and len(value) < 19:
+            return int(value)
+    elif value is None and optional:
+        return None
+    elif isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
     where = f"{path}.{name}" if path else name
     raise RemoteWireError(f"{where}: {clip(value)}, expected a whole number", path=where)
 

@@ -37,7 +37,7 @@ async def test_audio_is_handed_to_an_idle_writer_unless_something_else_is_first(
     outbox = Outbox("x")
     outbox.open_gate()
     sent: list[str | bytes] = []
-    outbox.on_audio = lambda: sent.append(outbox.take_audio())
+    outbox.on_audio = sent.append
     outbox.put_audio(b"a", 0.02)
     outbox.put("command")
     outbox.put_audio(b"b", 0.02)
