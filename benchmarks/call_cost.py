@@ -189,7 +189,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--calls", type=int, default=20, help="at once (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=CYCLE, help="measured (default: %(default)s)")
     parser.add_argument("--repetitions", type=int, default=3, help="of everything (default: %(default)s)")
-    parser.add_argument("--systems", default=",".join(SYSTEMS), help="with commas (default: %(default)s)")
+    parser.add_argument(
+        "--systems", default="relay,callboard,pipecat", help=f"of {', '.join(SYSTEMS)}, with commas"
+    )
     parser.add_argument("--configs", default=",".join(CONFIGS), help="with commas (default: %(default)s)")
     parser.add_argument("--retries", type=int, default=1, help="of a disturbed run (default: %(default)s)")
     parser.add_argument("--nice", type=int, default=0, help="of system and load; less than 0 needs root")

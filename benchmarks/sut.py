@@ -8,14 +8,15 @@ tasks and of Python objects is written to the statistics file, which is how leak
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import trio
 
-import callboard
-from callboard import Call, Scenario, grok
+from callboard import Call, Route, Scenario, ServerOptions, grok, open_server, open_system
+from callboard.actors import TcpNetwork, WebSockets
 from counts import answer_signal
 
 # The configurations: what the provider is asked to speak. The carrier always speaks mu-law at 8 kHz.
@@ -52,6 +53,18 @@ def make_scenario(provider_url: str, config: str) -> Scenario:
     return run
 
 
+async def serve(scenario: Scenario, options: ServerOptions, network: TcpNetwork) -> None:
+    """Take calls until SIGTERM, as `callboard serve` does."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with (
+            open_system("callboard", network=network) as system,
+            open_server(system, (Route(".*", scenario),), options) as server,
+        ):
+            print(f"listening on {server.media_url}", flush=True)
+            await signals.__anext__()
+            await server.drain()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -59,13 +72,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--provider-url", required=True, metavar="URL", help="where the provider is")
     parser.add_argument("--config", choices=tuple(FORMATS), default="passthrough")
     parser.add_argument("--stats-file", type=Path, metavar="FILE", help="written on SIGUSR1")
+    parser.add_argument(
+        "--websockets",
+        choices=[kind.value for kind in WebSockets],
+        default=WebSockets.DIRECT.value,
+        help="what speaks WebSocket (default: %(default)s)",
+    )
     options = parser.parse_args(argv)
     answer_signal(options.stats_file, lambda: trio.lowlevel.current_statistics().tasks_living)
-    callboard.serve(
+    trio.run(
+        serve,
         make_scenario(options.provider_url, options.config),
-        port=options.port,
-        max_calls=MAX_CALLS,
-        drain=DRAIN,
+        ServerOptions(port=options.port, max_calls=MAX_CALLS, drain=DRAIN),
+        TcpNetwork(WebSockets(options.websockets)),
     )
     return 0
 

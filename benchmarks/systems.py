@@ -97,6 +97,13 @@ SYSTEMS = {
         SystemUnderTest(name="relay", title="bare trio-websocket relay", script=HERE / "relay.py"),
         SystemUnderTest(name="callboard", title="callboard", script=HERE / "sut.py", path="/twilio/media"),
         SystemUnderTest(
+            name="callboard-library",
+            title="callboard on trio-websocket",
+            script=HERE / "sut.py",
+            arguments=("--websockets", "library"),
+            path="/twilio/media",
+        ),
+        SystemUnderTest(
             name="pipecat",
             title="Pipecat, as in its examples",
             script=HERE / "pipecat_bot.py",
