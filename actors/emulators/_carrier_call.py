@@ -104,8 +104,9 @@ class CarrierCall:
         self._heard = bytearray()
 
         self._outbox = CarrierOutbox(self._overflowed)
-        # Set when audio comes while nothing was expected.
+        # Set when audio comes while nothing was expected, and a long stride is being made.
         self._stirred = trio.Event()
+        self._n_frames = 0
         self._ticking = False
         # What the caller did in the frames that are over now; it goes out behind them.
         self._done: list[Message] = []
@@ -272,7 +273,7 @@ class CarrierCall:
         t0 = trio.current_time()
         self._begin(t0)
         while not self._over.is_set():
-            n_frames = self._strider.next(playing=self.playout.playing)
+            n_frames = self._n_frames = self._strider.next(playing=self.playout.playing)
             deadline = t0 + (self._ticks + n_frames) * FRAME_SECONDS
             self._stirred = trio.Event()
             # After a stall the deadline lies behind us and this is a checkpoint: frames are made up for.
@@ -432,7 +433,7 @@ class CarrierCall:
             return
         match command:
             case Play(payload):
-                if not self.playout.playing:
+                if self._n_frames > self._stride.speaking and not self.playout.playing:
                     self._stirred.set()
                 self.playout.media(payload, position)
             case Echo(name):

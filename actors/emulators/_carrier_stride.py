@@ -11,9 +11,9 @@ import attrs
 
 from ._carrier_playout import FRAME_SAMPLES, SILENCE
 
-# The caller has been silent for so many frames before long strides are made: whoever listens for the end of what was
-# said is not to wait for it.
-HANGOVER = 50
+# The caller has been silent for so many frames before long strides are made, and before the longest are: whoever
+# listens for the end of what was said is not to wait for it.
+PAUSE, HANGOVER = 5, 50
 
 
 @attrs.frozen(kw_only=True)
@@ -21,11 +21,11 @@ class Stride:
     """How many frames of 20 ms go by at once, at most."""
 
     speaking: int = 1
-    """While the caller speaks, and a second more."""
+    """While the caller speaks, and a tenth of a second more."""
     listening: int = 1
-    """While only the agent does."""
+    """While only the agent does, and in the second after the caller."""
     quiet: int = 1
-    """While nobody does; ended by the first audio that comes."""
+    """After that; ended by the first audio that comes."""
     joined: bool = False
     """Frames that went by together are one message; else each is one."""
 
@@ -72,9 +72,9 @@ class Strider:
         """
         stride, foresight = self._stride, self._foresight
         n = stride.speaking
-        if foresight is None or self._silent_for < HANGOVER:
+        if foresight is None or self._silent_for < PAUSE:
             return n
-        most = stride.listening if playing else stride.quiet
+        most = stride.listening if playing or self._silent_for < HANGOVER else stride.quiet
         # The last of them is one in which the caller may do something.
         return max(n, min(most, foresight.steady(silence=not playing) + 1)) if most > n else n
 

@@ -56,6 +56,8 @@ class CallerKind(enum.Enum):
     """Presses keys without a plan."""
     TALKER = "talker"
     """Talks without a pause."""
+    AWAY = "away"
+    """Asks something, puts the phone down for minutes, and comes back to ask again."""
 
 
 @attrs.frozen
@@ -80,18 +82,19 @@ def random_caller(rng: random.Random, kinds: Sequence[CallerKind] = tuple(Caller
 
 
 def _short(rng: random.Random) -> list[Step]:
-    return [*_greeted(), *_exchange(rng), Say(rng.choice(GOODBYES)), _agent(), WaitForSilence()]
+    thinks = Wait(_pause(rng))
+    return [*_greeted(), thinks, *_exchange(rng), Say(rng.choice(GOODBYES)), _agent(), WaitForSilence()]
 
 
 def _long(rng: random.Random) -> list[Step]:
     steps = _greeted()
     for _ in range(rng.randint(4, 10)):
-        steps += [Wait(_seconds(rng, 0, 3)), *_exchange(rng)]
+        steps += [Wait(_pause(rng)), *_exchange(rng)]
     return [*steps, Say(rng.choice(GOODBYES)), _agent(), WaitForSilence()]
 
 
 def _silent(rng: random.Random) -> list[Step]:
-    return [Wait(_seconds(rng, 3, 40)), HangUp()]
+    return [Wait(_seconds(rng, 3, 40) if rng.random() < 0.5 else _seconds(rng, 40, 600)), HangUp()]
 
 
 def _rude(rng: random.Random) -> list[Step]:
@@ -103,6 +106,8 @@ def _rude(rng: random.Random) -> list[Step]:
             steps += [Say(text), InterruptAfter(_seconds(rng, 0, 0.1), rng.choice(REMARKS), PATIENCE)]
         else:
             steps += [Wait(_seconds(rng, 0, 1.5)), Say(text)]
+        if rng.random() < 0.3:
+            steps.append(Wait(_pause(rng)))
     return [*steps, Wait(_seconds(rng, 0, 3)), HangUp()]
 
 
@@ -119,7 +124,7 @@ def _masher(rng: random.Random) -> list[Step]:
     steps: list[Step] = []
     for _ in range(rng.randint(2, 8)):
         keys = "".join(rng.choice(KEYS) for _ in range(rng.randint(1, 12)))
-        steps += [Wait(_seconds(rng, 0, 2)), Press(keys)]
+        steps += [Wait(_pause(rng) if rng.random() < 0.3 else _seconds(rng, 0, 2)), Press(keys)]
         if rng.random() < 0.3:
             steps.append(Say(rng.choice(REMARKS)))
     return [*steps, Wait(_seconds(rng, 0, 2)), HangUp()]
@@ -127,7 +132,14 @@ def _masher(rng: random.Random) -> list[Step]:
 
 def _talker(rng: random.Random) -> list[Step]:
     texts = [rng.choice(QUESTIONS + REMARKS) for _ in range(rng.randint(5, 20))]
-    return [*(Say(text) for text in texts), Wait(_seconds(rng, 0, 4)), HangUp()]
+    return [*(Say(text) for text in texts), Wait(_pause(rng)), HangUp()]
+
+
+def _away(rng: random.Random) -> list[Step]:
+    steps = [*_greeted(), *_exchange(rng)]
+    for _ in range(rng.randint(1, 3)):
+        steps += [Wait(_seconds(rng, 60, 600)), *_exchange(rng)]
+    return [*steps, HangUp()]
 
 
 _MAKERS: dict[CallerKind, Callable[[random.Random], list[Step]]] = {
@@ -139,6 +151,7 @@ _MAKERS: dict[CallerKind, Callable[[random.Random], list[Step]]] = {
     CallerKind.EARLY: _early,
     CallerKind.MASHER: _masher,
     CallerKind.TALKER: _talker,
+    CallerKind.AWAY: _away,
 }
 
 
@@ -154,6 +167,11 @@ def _exchange(rng: random.Random) -> list[Step]:
 
 def _agent(min_speech: float = 0.1) -> Step:
     return WaitForAgent(min_speech, PATIENCE)
+
+
+def _pause(rng: random.Random) -> float:
+    """How long somebody thinks, looks for a pen, or talks to somebody else."""
+    return _seconds(rng, 0, 4) if rng.random() < 0.4 else _seconds(rng, 4, 120)
 
 
 def _seconds(rng: random.Random, least: float, most: float) -> float:

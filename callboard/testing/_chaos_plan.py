@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from callboard.actors.emulators import CarrierFaults, FaultAction, GrokFault, HangUp, Step, WaitForAgent
+from callboard.actors.emulators import (
+    CarrierFaults,
+    FaultAction,
+    GrokFault,
+    HangUp,
+    Step,
+    Stride,
+    WaitForAgent,
+)
 
 from ._callers import random_caller
 from ._faults import (
@@ -88,6 +96,8 @@ class ChaosPlan:
     """So many calls at one time; the next one waits."""
     calls: tuple[PlannedCall, ...] = ()
     faults: FaultPlan = attrs.field(factory=FaultPlan)
+    stride: Stride | None = None
+    """How much of a call goes by at once, if not as in every world."""
 
     def __str__(self) -> str:
         return as_code(self)
@@ -161,7 +171,8 @@ def _kills(rng: random.Random, options: ChaosOptions, seconds: float) -> Iterato
         else:
             # Whole frames, for that is when much happens; and in the midst of it.
             actor = rng.choice((*STEPS, "bridges/*", "tools/*"))
-            at = rng.randrange(600) * 20 / 1000
+            # Half of them early in the call.
+            at = rng.randrange(600 if rng.random() < 0.5 else 6000) * 20 / 1000
             yield Kill(actor=actor, call=number, at=at, passes=rng.randrange(12))
 
 

@@ -1,9 +1,10 @@
 """Runs a plan of chaos: calls come and go, things go wrong, and the invariants are looked after."""
 
+import gc
 import logging
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Generator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,6 +52,8 @@ LIMIT = 3600.0
 # Every so manieth call is recorded and traced.
 ON_FILE = 4
 WATCHDOG = 900.0
+# Of the garbage collector, while a run goes on: a call makes some ten thousand objects.
+GARBAGE_THRESHOLDS = (20_000, 20, 20)
 
 OnTick = Callable[["ChaosRun"], None]
 
@@ -129,6 +132,7 @@ class ChaosRun:
                     providers=self.plan.providers,
                     scenario=self._receive,
                     grok_options=faults.grok_options(GrokEmulatorOptions(seed=seed + 1)),
+                    stride=self.plan.stride,
                     deepgram_options=faults.deepgram_options(DeepgramEmulatorOptions(seed=seed + 2)),
                 )
             )
@@ -394,10 +398,25 @@ def run_chaos_for_real(plan: ChaosPlan, *, on_tick: OnTick | None = None) -> Cha
     return _guarded(lambda: trio.run(main), plan, runs)
 
 
+@contextmanager
+def _rare_garbage() -> Generator[None]:
+    """What was there before is not looked through for garbage again and again."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
 def _guarded(start: Callable[[], ChaosReport], plan: ChaosPlan, runs: list[ChaosRun]) -> ChaosReport:
     began_at = time.perf_counter()
     try:
-        report = start()
+        with _rare_garbage():
+            report = start()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is a finding
         report = runs[0].report if runs else ChaosReport(seed=plan.seed)
         kind = "hang" if isinstance(error, SimulationHung) else "crash"

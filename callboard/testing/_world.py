@@ -58,11 +58,11 @@ _VARIABLES = {
     "deepgram": ("CALLBOARD_DEEPGRAM_URL", "DEEPGRAM_API_KEY"),
 }
 
-# Over real framing each message holds 20 ms, and comes when it is its time while the caller speaks.
+# Over real framing the messages of a conversation are those of a carrier, 20 ms each; silence is joined.
 STRIDES = {
-    Transport.FRAMES: Stride(quiet=10),
+    Transport.FRAMES: Stride(quiet=50, joined=True),
     Transport.LOCKSTEP: Stride(),
-    Transport.MESSAGES: Stride(speaking=5, listening=10, quiet=50, joined=True),
+    Transport.MESSAGES: Stride(speaking=5, listening=10, quiet=100, joined=True),
 }
 
 Emulator = GrokEmulator | DeepgramEmulator

@@ -3,9 +3,10 @@
 What was found and is not here has a test of its own, where it is: `test_supervisor_end.py`.
 """
 
+import attrs
 import pytest
 
-from callboard.actors.emulators import InterruptAfter, Say, Wait, WaitForAgent, WaitForSilence
+from callboard.actors.emulators import InterruptAfter, Say, Stride, Wait, WaitForAgent, WaitForSilence
 from callboard.testing import (
     ChaosPlan,
     FaultPlan,
@@ -19,6 +20,9 @@ from callboard.testing import (
     ToolAction,
     run_chaos,
 )
+
+# As it was when they were found.
+STRIDE = Stride(speaking=5, listening=5, quiet=5, joined=True)
 
 FOUND = {
     "a client that waits for its restart when its call ends is ended: its streams of events, its trace": ChaosPlan(
@@ -86,3 +90,4 @@ FOUND = {
 @pytest.mark.parametrize("plan", FOUND.values(), ids=list(FOUND))
 def test_a_bug_that_chaos_found_is_gone(plan: ChaosPlan) -> None:
     assert run_chaos(plan, watchdog=30).violations == []
+    assert run_chaos(attrs.evolve(plan, stride=STRIDE), watchdog=30).violations == []
