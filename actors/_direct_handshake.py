@@ -19,6 +19,7 @@ from websockets.uri import WebSocketURI
 from ._direct_connection import DirectConnection
 from ._direct_framing import Framing
 from ._direct_stream import RECEIVE_OCTETS, DirectStream, StreamWire, Wire
+from ._direct_tls import DirectTlsStream
 
 END_OF_HEAD = b"\r\n\r\n"
 MAX_HEAD = 65536
@@ -33,7 +34,7 @@ class HandshakeBroken(Exception):
 
 
 def _wire(stream: trio.abc.Stream) -> Wire:
-    return stream if isinstance(stream, DirectStream) else StreamWire(stream)
+    return stream if isinstance(stream, DirectStream | DirectTlsStream) else StreamWire(stream)
 
 
 def _undecided(protocol: ClientProtocol) -> bool:

@@ -19,6 +19,11 @@ class Wire(Protocol):
     prompt: bool
     """Whether `send_nowait` ever writes anything."""
 
+    @property
+    def clogged(self) -> bool:
+        """Whether octets that `send_nowait` accepted are not written yet; `send_all` does it first."""
+        ...
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """As `trio.abc.ReceiveStream`; `trio.ClosedResourceError` after `interrupt`, too."""
         ...
@@ -48,6 +53,7 @@ class DirectStream(trio.abc.HalfCloseableStream):
     """
 
     prompt = True
+    clogged = False  # nothing is accepted that is not written
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -176,31 +182,6 @@ class DirectStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
 
 
-class DirectListener(trio.abc.Listener[DirectStream]):
-    """Accepts TCP connections.
-
-    Args:
-        listener: The listener below, of which only `accept` and `aclose` are used.
-    """
-
-    def __init__(self, listener: trio.SocketListener) -> None:
-        self._listener = listener
-
-    @property
-    def port(self) -> int:
-        """The port it is bound to."""
-        port: int = self._listener.socket.getsockname()[1]
-        return port
-
-    async def accept(self) -> DirectStream:
-        """The next connection."""
-        return take_over(await self._listener.accept())
-
-    async def aclose(self) -> None:
-        """Accept no more."""
-        await self._listener.aclose()
-
-
 def take_over(stream: trio.SocketStream) -> DirectStream:
     """Go on with a connection that Trio opened, with the options that it set: TCP_NODELAY above all."""
     return DirectStream(socket.socket(fileno=stream.socket.detach()))
@@ -214,6 +195,7 @@ class StreamWire:
     """
 
     prompt = False
+    clogged = False
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream

@@ -10,6 +10,7 @@ import h11
 import trio
 
 from ._direct_stream import DirectStream
+from ._direct_tls import DirectTlsStream
 from ._network import WrappedStream
 
 MAX_HEAD = 16 * 1024
@@ -135,6 +136,8 @@ def _peer(stream: trio.abc.Stream) -> str:
     inner: object = stream
     while isinstance(inner, trio.SSLStream):
         inner = cast("trio.SSLStream[trio.SocketStream]", inner).transport_stream
+    if isinstance(inner, DirectTlsStream):
+        inner = inner.transport
     if isinstance(inner, (trio.SocketStream, DirectStream)):
         try:
             return str(inner.socket.getpeername()[0])

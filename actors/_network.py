@@ -10,7 +10,8 @@ from typing import Protocol, cast, runtime_checkable
 
 import trio
 
-from ._direct_stream import DirectListener, take_over
+from ._direct_stream import DirectStream, take_over
+from ._direct_tls import DirectTlsStream
 
 # How long one TCP connect may take per attempted address before the next address is tried in
 # parallel (RFC 8305, "Happy Eyeballs"; trio's own default).
@@ -84,8 +85,13 @@ class TcpNetwork:
     ) -> trio.abc.Stream:
         """Open a TCP connection with TCP_NODELAY; see `Network.connect`."""
         stream = await trio.open_tcp_stream(host, port, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY)
+        if self.websockets is WebSockets.DIRECT:
+            direct = take_over(stream)
+            return (
+                direct if ssl_context is None else DirectTlsStream(direct, ssl_context, server_hostname=host)
+            )
         if ssl_context is None:
-            return take_over(stream) if self.websockets is WebSockets.DIRECT else stream
+            return stream
         # https_compatible: peers that close without close_notify end the stream instead of raising;
         # the WebSocket layer has its own closing handshake to tell a cut from an end.
         return trio.SSLStream(stream, ssl_context, server_hostname=host, https_compatible=True)
@@ -95,11 +101,39 @@ class TcpNetwork:
     ) -> list[trio.abc.Listener[trio.abc.Stream]]:
         """Bind and listen on TCP; see `Network.listen`."""
         listeners = await trio.open_tcp_listeners(port, host=host)
+        if self.websockets is WebSockets.DIRECT:
+            return [DirectListener(listener, ssl_context) for listener in listeners]
         if ssl_context is None:
-            if self.websockets is WebSockets.DIRECT:
-                return [DirectListener(listener) for listener in listeners]
             return list(listeners)
         return [trio.SSLListener(listener, ssl_context, https_compatible=True) for listener in listeners]
+
+
+class DirectListener(trio.abc.Listener[DirectStream | DirectTlsStream]):
+    """Accepts TCP connections.
+
+    Args:
+        listener: The listener below, of which only `accept` and `aclose` are used.
+        context: For TLS.
+    """
+
+    def __init__(self, listener: trio.SocketListener, context: ssl.SSLContext | None = None) -> None:
+        self._listener = listener
+        self._context = context
+
+    @property
+    def port(self) -> int:
+        """The port it is bound to."""
+        port: int = self._listener.socket.getsockname()[1]
+        return port
+
+    async def accept(self) -> DirectStream | DirectTlsStream:
+        """The next connection."""
+        stream = take_over(await self._listener.accept())
+        return stream if self._context is None else DirectTlsStream(stream, self._context, server_side=True)
+
+    async def aclose(self) -> None:
+        """Accept no more."""
+        await self._listener.aclose()
 
 
 def bound_port(listener: trio.abc.Listener[trio.abc.Stream]) -> int:
