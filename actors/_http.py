@@ -8,7 +8,7 @@ which sees the stream from its beginning.
 import errno
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
 import attrs
@@ -82,10 +82,19 @@ class Upgrade:
         self.socket = WebSocket(connection, self._stream, name=str(connection))
         return self.socket
 
-    async def reject(self, status: int, body: bytes = b"", content_type: str = JSON_TYPE) -> None:
+    async def reject(
+        self,
+        status: int,
+        body: bytes = b"",
+        content_type: str = JSON_TYPE,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
         """Refuse the handshake with an HTTP status."""
-        headers = [(b"Content-Type", content_type.encode())] if body else []
-        await self._proposal.reject(status, extra_headers=headers, body=body)
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        if body:
+            fields.append((b"Content-Type", content_type.encode()))
+        await self._proposal.reject(status, extra_headers=fields, body=body)
 
 
 OnRequest = Callable[[Request], Awaitable[Response]]

@@ -1,15 +1,18 @@
-"""What a server tells of itself at `/metrics`: counts of calls and actors, and what its bounded buffers lost."""
+"""What a server tells of itself at `/metrics`: counts of calls and actors, what its bounded buffers lost, its loop."""
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
+from ._admission import Refusal
 from ._twilio_leg import TwilioLeg
 
 if TYPE_CHECKING:
     from ._call import Call
+    from ._loop import LoopWatch
     from ._switchboard import Switchboard
 
 
@@ -73,16 +76,25 @@ def media_counters(call: "Call") -> MediaCounters:
     return counters
 
 
-def render_metrics(switchboard: "Switchboard") -> str:
-    """The metrics of a server in the text format of Prometheus, version 0.0.4."""
+def render_metrics(switchboard: "Switchboard", loop: "LoopWatch | None" = None) -> str:
+    """The metrics of a server in the text format of Prometheus, version 0.0.4.
+
+    Args:
+        switchboard: With the calls.
+        loop: Of a server.
+    """
     calls, pacer, media = switchboard.statistics(), switchboard.pacer.statistics(), switchboard.media()
     actors = switchboard.system.registry
     mailboxes = [ref.statistics().mailbox for ref in tuple(actors.values())]
     fullest = max((mailbox.high_water / mailbox.capacity for mailbox in mailboxes), default=0.0)
-    rows = (
+    refused = {why.value: calls.refused_by.get(why, 0) for why in Refusal}
+    rows: list[tuple[str, str, float]] = [
         ("callboard_calls_active", "gauge", calls.active),
         ("callboard_calls_taken_total", "counter", calls.taken),
-        ("callboard_calls_refused_total", "counter", calls.refused),
+        *(
+            ("callboard_calls_refused_total" + _label("reason", why), "counter", n)
+            for why, n in refused.items()
+        ),
         ("callboard_calls_most_at_once", "gauge", calls.most_at_once),
         ("callboard_pacer_ticks_total", "counter", pacer.ticks),
         ("callboard_pacer_late_ticks_total", "counter", pacer.late),
@@ -105,5 +117,38 @@ def render_metrics(switchboard: "Switchboard") -> str:
         ("callboard_tasks", "gauge", trio.lowlevel.current_statistics().tasks_living),
         # What Python's allocator has given out: says more about a leak than the size of the process.
         ("callboard_python_memory_blocks", "gauge", sys.getallocatedblocks()),
-    )
-    return "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, kind, value in rows)
+    ]
+    if loop is not None:
+        rows += _loop_rows(loop)
+    return "".join(_lines(rows))
+
+
+def _loop_rows(loop: "LoopWatch") -> list[tuple[str, str, float]]:
+    now, stalls = loop.statistics(), loop.stalls
+    kinds = sorted(stalls.by_kind.items())
+    return [
+        # Of the last 10 s.
+        ("callboard_loop_lag_p50_seconds", "gauge", now.lag_p50),
+        ("callboard_loop_lag_p99_seconds", "gauge", now.lag_p99),
+        ("callboard_loop_lag_max_seconds", "gauge", now.lag_max),
+        ("callboard_loop_idle_ratio", "gauge", now.idle),
+        # A total of its own, as the counter by actor has no sample before the first stall.
+        ("callboard_loop_stall_seconds_total", "counter", stalls.duration),
+        *(("callboard_loop_stalls_total" + _label("actor", kind), "counter", n) for kind, n in kinds),
+    ]
+
+
+def _label(name: str, value: str) -> str:
+    escaped = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'{{{name}="{escaped}"}}'
+
+
+def _lines(rows: list[tuple[str, str, float]]) -> Iterator[str]:
+    """A line with the type for each metric, before the first of its samples, which are next to each other."""
+    last = ""
+    for sample, kind, value in rows:
+        name = sample.partition("{")[0]
+        if name != last:
+            yield f"# TYPE {name} {kind}\n"
+        last = name
+        yield f"{sample} {value}\n"

@@ -7,10 +7,14 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
+from ._admission import Admission, Refusal
 from ._context import Context
 from ._http import Bound, Request, Response, Upgrade, json_response, serve_http
+from ._loop import LoopWatch
 from ._metrics import render_metrics
+from ._seldom import Seldom
 from ._spec import ChildSpec, Restart
+from ._stall import StallWatch
 from ._switchboard import MAX_CALLS, Refused, Route, Switchboard
 from ._system import System
 from ._twilio_accept import accept_twilio_stream
@@ -21,6 +25,13 @@ _log = logging.getLogger("callboard.server")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # A media message is about 400 octets; a start with long custom parameters a few thousand.
 MAX_MEDIA_MESSAGE = 64 * 1024
+# When a carrier that is refused may try again, whole seconds; and how often refusals are logged, float seconds.
+RETRY_AFTER = 5
+LOG_PAUSE = 1.0
+
+MAX_LAG = 0.03
+MAX_BUSY = 0.85
+STALL_THRESHOLD = 0.05
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +46,13 @@ class ServerOptions:
     """What each media stream must carry in its custom parameter `token`. Needed on a public address."""
     drain: float = 30.0
     """How long running calls may go on after a stop was asked for, float seconds."""
+    max_lag: float | None = MAX_LAG
+    """A call is refused while half of all tasks are woken later than this, float seconds; None to take it anyway."""
+    max_busy: float | None = MAX_BUSY
+    """A call is refused while the event loop is at work for more than this share of the time, 0 to 1, the calls that
+    were just taken included; None to take it anyway."""
+    stall_threshold: float | None = STALL_THRESHOLD
+    """A task that holds the event loop longer is named in the log, float seconds; None to watch no steps."""
 
     def __attrs_post_init__(self) -> None:
         if self.host not in LOOPBACK and self.media_token is None:
@@ -42,18 +60,25 @@ class ServerOptions:
                 f"listening on {self.host!r} without a media token would let anybody place calls: "
                 "set media_token, or bind to 127.0.0.1"
             )
+        for name in ("max_lag", "max_busy", "stall_threshold"):
+            limit: float | None = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name} is {limit!r}, expected more than 0, or None to switch it off")
 
 
 class CallServer:
     """Listens for carriers and runs their calls; made by `open_server`."""
 
-    def __init__(self, system: System, switchboard: Switchboard, options: ServerOptions) -> None:
+    def __init__(self, system: System, routes: tuple[Route, ...], options: ServerOptions) -> None:
         self.system = system
-        self.switchboard = switchboard
         self.options = options
+        self.loop = LoopWatch(StallWatch(options.stall_threshold, is_actor=system.registry.__contains__))
+        admission = Admission(self.loop, max_lag=options.max_lag, max_busy=options.max_busy)
+        self.switchboard = Switchboard(system, routes, max_calls=options.max_calls, admission=admission)
         self.bound = Bound(host=options.host, port=options.port)
         self._connections: trio.Nursery | None = None
         self._held = trio.Event()
+        self._refusals = Seldom(LOG_PAUSE)
 
     @property
     def media_url(self) -> str:
@@ -66,6 +91,15 @@ class CallServer:
         Raises:
             OSError: The address cannot be bound.
         """
+        await self.system.start(
+            ChildSpec(
+                name="loop",
+                run=self.loop.run,
+                restart=Restart.PERMANENT,
+                mailbox=1,
+                doc="how late and how busy the event loop is, and who held it",
+            )
+        )
         # In this order, so that in the end nobody comes in, then calls are ended, then their sockets.
         await self.system.start(
             ChildSpec(
@@ -138,8 +172,8 @@ class CallServer:
         try:
             self.switchboard.admit()
         except Refused as refused:
-            _log.warning("refused a call: %s", refused)
-            await upgrade.reject(503, b'{"error": "busy"}')
+            self._log_refusal("refused a call", refused)
+            await upgrade.reject(503, b'{"error": "busy"}', headers=(("Retry-After", str(RETRY_AFTER)),))
             return
         socket = await upgrade.accept()
         try:
@@ -148,24 +182,51 @@ class CallServer:
             )
             await self.switchboard.run_call(leg)
         except (HandshakeFailed, Refused) as error:
-            _log.warning("refused a stream from %s: %s", request.peer or "an unknown address", error)
+            if isinstance(error, HandshakeFailed):
+                self.switchboard.refuse(Refused(str(error), Refusal.HANDSHAKE))
+            self._log_refusal(f"refused a stream from {request.peer or 'an unknown address'}", error)
             # 1008, policy violation (RFC 6455, section 7.4.1); the text must not help a stranger.
             await socket.aclose(1008, "refused")
 
+    def _log_refusal(self, what: str, why: Exception) -> None:
+        more = self._refusals.ask(trio.current_time())
+        if more is not None:
+            _log.warning("%s: %s%s", what, why, more)
+
     async def _on_request(self, request: Request) -> Response:
-        counted = self.switchboard.statistics()
         match request.path:
             case "/healthz":
-                return json_response(200, {"status": "ok", "calls": counted.active})
+                return json_response(200, self._health())
             case "/readyz":
-                ready = not self.switchboard.draining and counted.active < self.switchboard.max_calls
-                return json_response(200 if ready else 503, {"ready": ready, "calls": counted.active})
+                refused = self.switchboard.unready()
+                answer: dict[str, object] = {
+                    "ready": refused is None,
+                    "calls": self.switchboard.statistics().active,
+                }
+                if refused is not None:
+                    answer["reason"] = refused.why.value
+                return json_response(503 if refused else 200, answer)
             case "/metrics":
                 return Response(
-                    body=render_metrics(self.switchboard).encode(), content_type="text/plain; version=0.0.4"
+                    body=render_metrics(self.switchboard, self.loop).encode(),
+                    content_type="text/plain; version=0.0.4",
                 )
             case _:
                 return json_response(404, {"error": "not found"})
+
+    def _health(self) -> dict[str, object]:
+        loop = self.loop.statistics()
+        return {
+            "status": "ok",
+            "calls": self.switchboard.statistics().active,
+            "lag_ms": {
+                "p50": round(loop.lag_p50 * 1000, 1),
+                "p99": round(loop.lag_p99 * 1000, 1),
+                "max": round(loop.lag_max * 1000, 1),
+            },
+            "idle": round(loop.idle, 3),
+            "stalls": self.loop.stalls.count,
+        }
 
 
 @asynccontextmanager
@@ -182,8 +243,6 @@ async def open_server(
     Raises:
         OSError: The address cannot be bound.
     """
-    options = options or ServerOptions()
-    switchboard = Switchboard(system, routes, max_calls=options.max_calls)
-    server = CallServer(system, switchboard, options)
+    server = CallServer(system, routes, options or ServerOptions())
     await server.listen()
     yield server

@@ -3,11 +3,13 @@
 import itertools
 import logging
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import attrs
 import trio
 
+from ._admission import Admission, Refusal
 from ._call import Call, Scenario
 from ._call_end import CallEnd, EndReason
 from ._exit import Exit, ExitKind
@@ -49,7 +51,16 @@ class Route:
 
 
 class Refused(Exception):
-    """A call was not taken: no route, too many calls, or the switchboard drains."""
+    """A call was not taken.
+
+    Args:
+        text: What to tell the log.
+        why: Counted by it.
+    """
+
+    def __init__(self, text: str, why: Refusal) -> None:
+        super().__init__(text)
+        self.why = why
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +71,8 @@ class SwitchboardStatistics:
     taken: int
     refused: int
     most_at_once: int
+    refused_by: Mapping[Refusal, int]
+    """The refused ones by why."""
 
 
 class Switchboard:
@@ -69,18 +82,28 @@ class Switchboard:
         system: Where the calls live, under `calls`.
         routes: Tried in order, the first that matches the destination takes the call.
         max_calls: A further call is refused rather than all calls spoiled.
+        admission: Refuses calls for what the loop has to do; None to take them whatever it is.
     """
 
-    def __init__(self, system: System, routes: Sequence[Route], *, max_calls: int = MAX_CALLS) -> None:
+    def __init__(
+        self,
+        system: System,
+        routes: Sequence[Route],
+        *,
+        max_calls: int = MAX_CALLS,
+        admission: Admission | None = None,
+    ) -> None:
         self.system = system
         self.routes = tuple(routes)
         self.max_calls = max_calls
+        self.admission = admission
         self.pacer = Pacer()
         self._calls: dict[str, Call] = {}
         self._supervisor: SupervisorRef | None = None
         self._numbers = itertools.count(1)
         self._draining = False
-        self._taken = self._refused = self._most = 0
+        self._taken = self._most = 0
+        self._refused: Counter[Refusal] = Counter()
         self._media = MediaCounters()
         self._idle = trio.Event()
         self._idle.set()
@@ -121,7 +144,11 @@ class Switchboard:
     def statistics(self) -> SwitchboardStatistics:
         """Counters since the start."""
         return SwitchboardStatistics(
-            active=len(self._calls), taken=self._taken, refused=self._refused, most_at_once=self._most
+            active=len(self._calls),
+            taken=self._taken,
+            refused=self._refused.total(),
+            most_at_once=self._most,
+            refused_by=dict(self._refused),
         )
 
     def media(self) -> MediaCounters:
@@ -132,17 +159,37 @@ class Switchboard:
         return counters
 
     def admit(self) -> None:
-        """Check whether a call would be taken now; before a carrier's socket is accepted.
+        """Let a call in, before a carrier's socket is accepted; `run_call` is to follow.
 
         Raises:
-            Refused: The switchboard drains or has `max_calls` calls.
+            Refused: The switchboard drains, has `max_calls` calls, or the loop could not keep up with another one.
         """
+        refused = self.unready()
+        if refused is not None:
+            raise self.refuse(refused)
+        if self.admission is not None:
+            self.admission.took(trio.current_time())
+
+    def unready(self) -> Refused | None:
+        """Why a call would be refused now, whatever its destination; None if it would not."""
+        refused = self._closed()
+        if refused is None and self.admission is not None:
+            verdict = self.admission.check(trio.current_time(), len(self._calls))
+            if verdict is not None:
+                return Refused(str(verdict), verdict.refusal)
+        return refused
+
+    def refuse(self, refused: Refused) -> Refused:
+        """Count a call that is not taken."""
+        self._refused[refused.why] += 1
+        return refused
+
+    def _closed(self) -> Refused | None:
         if self._draining:
-            self._refused += 1
-            raise Refused("draining: no new calls")
+            return Refused("draining: no new calls", Refusal.DRAINING)
         if len(self._calls) >= self.max_calls:
-            self._refused += 1
-            raise Refused(f"{self.max_calls} calls are up")
+            return Refused(f"{self.max_calls} calls are up", Refusal.FULL)
+        return None
 
     async def run_call(self, leg: Leg) -> CallEnd:
         """Take a leg and run its call to the end.
@@ -151,11 +198,15 @@ class Switchboard:
             leg: A leg whose handshake is done; owned by the call from now on.
 
         Raises:
-            Refused: No route takes the destination, or see `admit`. The leg was not touched.
+            Refused: No route takes the destination, the switchboard drains or has `max_calls` calls. The leg was not
+                touched.
 
         A cancelled call ends the phone call and leaves nothing of it.
         """
-        self.admit()
+        # What the loop has to do was asked about when the call was let in.
+        refused = self._closed()
+        if refused is not None:
+            raise self.refuse(refused)
         scenario = self._route(leg.info)
         name = self._name(leg.info)
         call = Call(name, self.system, leg, scenario)
@@ -212,8 +263,7 @@ class Switchboard:
         for route in self.routes:
             if route.matches(info.to):
                 return route.scenario
-        self._refused += 1
-        raise Refused(f"no route for destination {info.to[:80]!r}")
+        raise self.refuse(Refused(f"no route for destination {info.to[:80]!r}", Refusal.NO_ROUTE))
 
     def _name(self, info: LegInfo) -> str:
         wanted = info.call_id

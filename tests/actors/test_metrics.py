@@ -7,8 +7,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from callboard.actors._call import Call
+from callboard.actors._loop import LoopWatch
 from callboard.actors._metrics import MediaCounters, render_metrics
 from callboard.actors._ports import EDGE_CAPACITY, Edge
+from callboard.actors._stall import StallWatch
 from callboard.actors._switchboard import Switchboard
 from callboard.media import ULAW_8K, AudioFrame
 from callboard.testing import open_board
@@ -30,15 +32,25 @@ def frame(n_samples: int) -> AudioFrame:
     return AudioFrame(payload=bytes(n_samples), format=ULAW_8K, position=0, generation=1)
 
 
-async def test_every_metric_has_a_type_and_one_value() -> None:
+async def test_every_metric_has_one_type_before_its_samples() -> None:
     async with open_board(talk_for_ever) as board:
-        lines = render_metrics(board.switchboard).splitlines()
-        types, samples = lines[::2], lines[1::2]
-        assert all(line.startswith("# TYPE callboard_") for line in types)
-        assert [line.split()[2] for line in types] == [line.split()[0] for line in samples]
-        for line in types:
+        watch = LoopWatch(StallWatch(None))
+        watch.stalls.by_kind.update({"calls/*/scenario": 3, 'odd"one': 1})
+        lines = render_metrics(board.switchboard, watch).splitlines()
+    types: list[str] = []
+    for line in lines:
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            assert name.startswith("callboard_")
             # Prometheus counts on this ending.
-            assert line.split()[2].endswith("_total") == (line.split()[3] == "counter")
+            assert name.endswith("_total") == (kind == "counter")
+            types.append(name)
+        else:
+            assert line.split()[0].partition("{")[0] == types[-1]
+            float(line.split()[1])
+    assert len(types) == len(set(types))
+    assert 'callboard_loop_stalls_total{actor="calls/*/scenario"} 3' in lines
+    assert 'callboard_loop_stalls_total{actor="odd\\"one"} 1' in lines
 
 
 async def test_actors_and_tasks_come_back_to_what_they_were_before_a_call(autojump_clock: MockClock) -> None:
