@@ -87,6 +87,20 @@ class DirectConnection:
 
     async def get_message(self) -> str | bytes:
         """The next message; those that came before a close are first."""
+        await self._have_message()
+        return self._take()
+
+    async def get_messages(self) -> list[str | bytes]:
+        """The next message, and those that were read with it."""
+        await self._have_message()
+        messages = list(self._messages)
+        self._messages.clear()
+        if self._listeners:
+            # Somebody waits for room.
+            self._listeners.unpark_all()
+        return messages
+
+    async def _have_message(self) -> None:
         messages = self._messages
         if messages:
             await trio.lowlevel.checkpoint()
@@ -95,15 +109,6 @@ class DirectConnection:
                 await trio.lowlevel.checkpoint()
                 raise ConnectionClosed(self.closed)
             await self._read()
-        return self._take()
-
-    def receive_nowait(self) -> str | bytes:
-        """The next message if it was read already."""
-        if self._messages:
-            return self._take()
-        if self._framing.closed is not None or self._ended:
-            raise ConnectionClosed(self.closed)
-        raise trio.WouldBlock
 
     def _take(self) -> str | bytes:
         if self._listeners:
@@ -181,14 +186,14 @@ class DirectConnection:
             raise ConnectionClosed(self.closed)
         if not sent:
             return False
-        if sent < len(octets):
+        if sent < len(octets) or self._wire.clogged:
             self._leave(octets[sent:])
         return True
 
     async def _write(self, octets: bytes) -> None:
         """Write; nobody else does."""
         sent = self._try(octets)
-        if sent == len(octets):
+        if sent == len(octets) and not self._wire.clogged:
             await trio.lowlevel.cancel_shielded_checkpoint()
         elif not self._broken:
             self._pending += octets[sent:]
@@ -205,7 +210,7 @@ class DirectConnection:
             self._pending += octets
             return
         sent = self._try(octets)
-        if sent < len(octets):
+        if sent < len(octets) or self._wire.clogged:
             self._leave(octets[sent:])
         elif self._last:
             self._wire.end_sending()
@@ -228,7 +233,7 @@ class DirectConnection:
         """Write what is pending, and what is added meanwhile."""
         done = False
         try:
-            while self._pending:
+            while self._pending or self._wire.clogged:
                 octets, self._pending = self._pending, bytearray()
                 await self._wire.send_all(octets)
             if self._last:

@@ -28,6 +28,9 @@ NO_STATUS = 1005
 LOCAL_ONLY = frozenset({1005, 1006, 1015})
 MAX_REASON = 123
 
+# Octets of masks drawn at once: 64 masks.
+MASKS = 256
+
 
 class Framing:
     """One side of an open connection.
@@ -47,6 +50,9 @@ class Framing:
         self._owed = 0  # octets to come of a frame that the library reads
         self._fragments: list[bytes] = []
         self._fragments_are_text = False
+        # Drawn many at a time: each drawing is a system call.
+        self._masks = b""
+        self._mask_at = 0
         self._simple = True  # no fragments so far, and nobody began to close
         self.messages: deque[str | bytes] = deque()
         """Received and not yet taken."""
@@ -168,7 +174,11 @@ class Framing:
         else:
             header = bytes((first, self._outgoing_mask | LENGTH_64)) + length.to_bytes(8, "big")
         if self._outgoing_mask:
-            mask = secrets.token_bytes(4)
+            at = self._mask_at
+            if at == len(self._masks):
+                self._masks, at = secrets.token_bytes(MASKS), 0
+            self._mask_at = at + 4
+            mask = self._masks[at : at + 4]
             return header + mask + apply_mask(payload, mask)
         return header + payload
 

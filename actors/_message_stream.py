@@ -228,9 +228,14 @@ class MessageConnection:
         """Send if that needs no waiting."""
         return self._stream.offer(message)
 
-    def receive_nowait(self) -> str | bytes:
-        """The next message if it is there."""
-        return self._stream.take_nowait()
+    async def get_messages(self) -> list[str | bytes]:
+        """The next message, and those behind it."""
+        messages = [await self._stream.take()]
+        try:
+            while True:
+                messages.append(self._stream.take_nowait())
+        except (trio.WouldBlock, ConnectionClosed):
+            return messages
 
     async def ping(self) -> None:
         """A peer that can be reached, and reads, answers at once."""

@@ -11,6 +11,7 @@ reconnect. What cannot be cured by trying again ends the group normally, with th
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Generic, Never
 
 import attrs
@@ -105,6 +106,7 @@ class ProviderConnection(Generic[Out, In]):
         self._heard = trio.Event()
         self._heard_at = self._spoken_at = self._sent_at = 0.0
         self._renewal: Renewal | None = None
+        self._malformed = 0
         self._silent_since: float | None = None
         self._closing = False
         self.attempts = 0
@@ -342,43 +344,44 @@ class ProviderConnection(Generic[Out, In]):
         self._client.provider_disconnected(event)
 
     async def _read(self, socket: WebSocket) -> None:
-        malformed = 0
+        self._malformed = 0
         while True:
-            try:
-                message: str | bytes | None = socket.receive_nowait()
-            except trio.WouldBlock:
-                message = await self._next(socket)
-            if message is None:
+            messages = await self._next(socket)
+            if messages is None:
                 for event in self._adapter.handle_timer(trio.current_time()):
                     self._client.provider_message(event)
                 continue
             self._heard_at = self._spoken_at = trio.current_time()
             self._heard.set()
             self.greeted = True
-            if self._trace is not None:
-                self._trace.received(message)
-            try:
-                decoded = self._adapter.receive(message)
-            except RemoteWireError as error:
-                malformed += 1
-                self._client.provider_malformed(RemoteWireError(self._redactor.text(str(error))))
-                if malformed >= self._options.max_malformed:
-                    raise ConnectionLost(f"{malformed} messages in a row could not be decoded") from None
-            else:
-                malformed = 0
-                for event in decoded:
-                    self._client.provider_message(event)
+            for message in messages:
+                self._take(message)
 
-    async def _next(self, socket: WebSocket) -> str | bytes | None:
-        """The next message, or None where the adapter's deadline passes first."""
+    def _take(self, message: str | bytes) -> None:
+        if self._trace is not None:
+            self._trace.received(message)
+        try:
+            decoded = self._adapter.receive(message)
+        except RemoteWireError as error:
+            self._malformed += 1
+            self._client.provider_malformed(RemoteWireError(self._redactor.text(str(error))))
+            if self._malformed >= self._options.max_malformed:
+                raise ConnectionLost(f"{self._malformed} messages in a row could not be decoded") from None
+        else:
+            self._malformed = 0
+            for event in decoded:
+                self._client.provider_message(event)
+
+    async def _next(self, socket: WebSocket) -> Sequence[str | bytes] | None:
+        """The next messages, or None where the adapter's deadline passes first."""
         deadline = self._adapter.deadline
         if self._adapter.capabilities.translated:
             # What we send moves the deadline too, while we wait here.
             deadline = min(deadline, trio.current_time() + DEADLINE_POLL)
         if deadline == math.inf:
-            return await socket.receive()
+            return await socket.receive_batch()
         with trio.move_on_at(deadline):
-            return await socket.receive()
+            return await socket.receive_batch()
         return None
 
     async def _keep_alive(self, socket: WebSocket) -> None:

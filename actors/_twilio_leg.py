@@ -125,18 +125,16 @@ class TwilioLeg:
                 return
 
     async def _read(self, context: Context[Any], events: LegEvents) -> None:
-        socket = self._socket
         while True:
             try:
-                message = await socket.receive()
-                self._heard_at = trio.current_time()
-                while self._take(message, context, events):
-                    message = socket.receive_nowait()
-            except trio.WouldBlock:
-                continue
+                messages = await self._socket.receive_batch()
             except SocketClosed as closed:
                 events.leg_ended(EndReason.LEG_LOST, str(closed))
-            return
+                return
+            self._heard_at = trio.current_time()
+            for message in messages:
+                if not self._take(message, context, events):
+                    return
 
     def _take(self, message: str | bytes, context: Context[Any], events: LegEvents) -> bool:
         """Act on a message; False where it is the last one."""

@@ -161,24 +161,26 @@ class WebSocket:
         self._octets_received += len(message)
         return message
 
-    def receive_nowait(self) -> str | bytes:
-        """The next message if it has been read already: so that one wake-up serves a burst.
+    async def receive_batch(self) -> Sequence[str | bytes]:
+        """The next message, and with it those that were read already: one wake-up serves a burst.
 
-        Nothing is read from the network here, so a reader needs `receive` as well.
+        Returns:
+            At least one message, oldest first.
 
         Raises:
-            trio.WouldBlock: No message is at hand.
             SocketClosed: The socket is closed and nothing is left to read.
         """
         if self._prompt is None:
-            raise trio.WouldBlock
+            return (await self.receive(),)
         try:
-            message = self._prompt.receive_nowait()
+            messages = await self._prompt.get_messages()
         except ConnectionClosed as error:
+            self._deaf = self._connection.closed is None
             raise self._closed(error) from None
-        self._received += 1
-        self._octets_received += len(message)
-        return message
+        self._received += len(messages)
+        for message in messages:
+            self._octets_received += len(message)
+        return messages
 
     async def ping(self) -> None:
         """Send a ping and wait for its pong.

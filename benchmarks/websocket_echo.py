@@ -1,6 +1,6 @@
 """What a WebSocket message costs: 50 connections, each 50 round trips a second, the server in a process of its own.
 
-    python benchmarks/websocket_echo.py [--seconds 10] [--connections 50] [--rate 50]
+    python benchmarks/websocket_echo.py [--seconds 10] [--connections 50] [--rate 50] [--certificate FILE]
 
 The server echoes over `library` (trio-websocket) and `direct` (our own connection), with `send` and `send_nowait`. The
 load comes from this process, spread evenly, so that nearly every message is a wake-up of its own, as with calls. A
@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import random
 import resource
+import ssl
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -46,19 +47,24 @@ async def echo(prompt: bool, upgrade: Upgrade) -> None:
     socket = await upgrade.accept()
     try:
         while True:
-            message = await socket.receive()
-            while True:
+            for message in await socket.receive_batch():
                 if not (prompt and socket.send_nowait(message)):
                     await socket.send(message)
-                try:
-                    message = socket.receive_nowait()
-                except trio.WouldBlock:
-                    break
     except SocketClosed:
         pass
 
 
-async def serve(kind: WebSockets, prompt: bool, pipe: Connection) -> None:
+def contexts(certificate: str | None) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    """TLS for server and client, with a certificate and its key in a file."""
+    if certificate is None:
+        return None, None
+    server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    server.load_cert_chain(certificate)
+    client.load_verify_locations(certificate)
+    return server, client
+
+
+async def serve(kind: WebSockets, prompt: bool, certificate: str | None, pipe: Connection) -> None:
     """The server's process: tells its port, and its CPU time when asked."""
     async with trio.open_nursery() as nursery:
         serving = functools.partial(
@@ -68,6 +74,7 @@ async def serve(kind: WebSockets, prompt: bool, pipe: Connection) -> None:
             0,
             on_request=no_page,
             on_upgrade=functools.partial(echo, prompt),
+            ssl_context=contexts(certificate)[0],
         )
         bound: Bound = await nursery.start(serving)
         pipe.send(bound.port)
@@ -76,13 +83,18 @@ async def serve(kind: WebSockets, prompt: bool, pipe: Connection) -> None:
         nursery.cancel_scope.cancel()
 
 
-def run_server(kind: WebSockets, prompt: bool, pipe: Connection) -> None:
+def run_server(kind: WebSockets, prompt: bool, certificate: str | None, pipe: Connection) -> None:
     """Entry of the server's process."""
-    trio.run(serve, kind, prompt, pipe)
+    trio.run(serve, kind, prompt, certificate, pipe)
 
 
 async def talk(
-    network: TcpNetwork, url: str, message: str | bytes, rate: float, count: Callable[[int], None]
+    network: TcpNetwork,
+    url: str,
+    context: ssl.SSLContext | None,
+    message: str | bytes,
+    rate: float,
+    count: Callable[[int], None],
 ) -> None:
     """One connection: a round trip each 1/rate seconds."""
 
@@ -91,7 +103,7 @@ async def talk(
             await socket.receive()
             count(1)
 
-    async with open_websocket(network, url) as socket, trio.open_nursery() as nursery:
+    async with open_websocket(network, url, ssl_context=context) as socket, trio.open_nursery() as nursery:
         nursery.start_soon(listen, socket)
         due = trio.current_time() + random.random() / rate
         while True:
@@ -118,9 +130,11 @@ async def measure(
         return answer
 
     network = TcpNetwork(kind)
+    context = contexts(options.certificate)[1]
+    url = f"{'wss' if context else 'ws'}://127.0.0.1:{port}/"
     async with trio.open_nursery() as nursery:
         for _ in range(options.connections):
-            nursery.start_soon(talk, network, f"ws://127.0.0.1:{port}/", message, options.rate, count)
+            nursery.start_soon(talk, network, url, context, message, options.rate, count)
         await trio.sleep(WARM_UP)
         n_before, server_before, client_before, began = n_messages, ask(), cpu(), time.perf_counter()
         await trio.sleep(options.seconds)
@@ -136,6 +150,9 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--rate", type=float, default=50.0, help="round trips of a connection, per second")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument(
+        "--certificate", help="a PEM file with a certificate for 127.0.0.1 and its key: use TLS"
+    )
     options = parser.parse_args()
     processes = multiprocessing.get_context("spawn")
     print("| WebSockets | sending | message | server us/message | client us/message | messages/s |")
@@ -143,7 +160,9 @@ def main() -> None:
     for kind, prompt in ((WebSockets.LIBRARY, False), (WebSockets.DIRECT, False), (WebSockets.DIRECT, True)):
         for name, message in MESSAGES.items():
             ours, theirs = processes.Pipe()
-            server = processes.Process(target=run_server, args=(kind, prompt, theirs), daemon=True)
+            server = processes.Process(
+                target=run_server, args=(kind, prompt, options.certificate, theirs), daemon=True
+            )
             server.start()
             port: int = ours.recv()
             figures = trio.run(measure, kind, port, ours, message, options)

@@ -95,10 +95,12 @@ class TwilioServer:
         if isinstance(event, Start):
             # It is written into every message of ours, so it must not be able to break out of a string.
             if not (
-                event.stream_sid.isascii() and event.stream_sid.isalnum() and len(event.stream_sid) <= 64
+                event.stream_sid.isascii()
+                and event.stream_sid.replace("-", "").replace("_", "").isalnum()
+                and len(event.stream_sid) <= 64
             ):
                 raise RemoteWireError(
-                    f"start.streamSid: {clip(event.stream_sid)}, expected letters and digits",
+                    f"start.streamSid: {clip(event.stream_sid)}, expected letters, digits, - and _",
                     path="start.streamSid",
                 )
             if event.media_format.encoding != "audio/x-mulaw" or event.media_format.sample_rate != 8000:
