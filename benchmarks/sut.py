@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
 import trio
 
 from callboard import Call, Route, Scenario, ServerOptions, grok, open_server, open_system
@@ -24,7 +25,7 @@ FORMATS: dict[str, dict[str, object]] = {
     "passthrough": {"type": "audio/pcmu"},
     "transcode": {"type": "audio/pcm", "rate": 24000},
 }
-# More than any benchmark places: the point is to see what happens, not to refuse it.
+# More than any benchmark places: the point is to see what happens, not to refuse it, unless that is what is asked for.
 MAX_CALLS = 5000
 # Float seconds a stopped server lets its calls go on.
 DRAIN = 1.0
@@ -78,12 +79,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=WebSockets.DIRECT.value,
         help="what speaks WebSocket (default: %(default)s)",
     )
+    parser.add_argument(
+        "--refuse",
+        action="store_true",
+        help="refuse calls that would spoil others, as `callboard serve` does",
+    )
     options = parser.parse_args(argv)
+    listen = ServerOptions(port=options.port, max_calls=MAX_CALLS, drain=DRAIN)
+    if not options.refuse:
+        listen = attrs.evolve(listen, max_lag=None, max_busy=None)
     answer_signal(options.stats_file, lambda: trio.lowlevel.current_statistics().tasks_living)
     trio.run(
         serve,
         make_scenario(options.provider_url, options.config),
-        ServerOptions(port=options.port, max_calls=MAX_CALLS, drain=DRAIN),
+        listen,
         TcpNetwork(WebSockets(options.websockets)),
     )
     return 0

@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import math
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import attrs
 import trio
 
 from .actors import Call, Route, Scenario, ServerOptions, open_server, open_system
+from .actors._server import MAX_BUSY, MAX_LAG, STALL_THRESHOLD
 
 
 class UsageError(Exception):
@@ -95,8 +97,14 @@ def load_settings(
     max_calls: int | None,
     record: Path | None,
     provider: str = "grok",
+    max_lag: float | None = None,
+    max_busy: float | None = None,
+    stall_threshold: float | None = None,
 ) -> Settings:
     """Put together what the command line and a settings file say; the command line wins.
+
+    Lag and stall threshold are milliseconds, how busy the loop may be is percent, and 0 switches each of them off; they
+    are named and given in the same way in the file.
 
     Raises:
         UsageError: A value is not usable.
@@ -113,6 +121,9 @@ def load_settings(
             max_calls=max_calls if max_calls is not None else _number(table, "max_calls", 150),
             media_token=token,
             drain=float(_number(table, "drain", 30)),
+            max_lag=_limit(table, "max_lag", max_lag, MAX_LAG, 1000),
+            max_busy=_limit(table, "max_busy", max_busy, MAX_BUSY, 100),
+            stall_threshold=_limit(table, "stall_threshold", stall_threshold, STALL_THRESHOLD, 1000),
         )
     except ValueError as error:
         raise UsageError(f"{error} (the token comes from CALLBOARD_MEDIA_TOKEN)") from error
@@ -134,6 +145,7 @@ def _read_config(path: Path) -> Mapping[str, object]:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
     known = {"host", "port", "max_calls", "drain", "record", "routes"}
+    known |= {"max_lag", "max_busy", "stall_threshold"}
     unknown = sorted(set(table) - known)
     if unknown:
         raise UsageError(f"{path} has unknown settings {unknown}; known are {sorted(known)}")
@@ -152,6 +164,18 @@ def _number(table: Mapping[str, object], key: str, default: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise UsageError(f"{key} is {value!r}, expected a whole number")
     return value
+
+
+def _limit(
+    table: Mapping[str, object], key: str, given: float | None, default: float, unit: float
+) -> float | None:
+    """A limit that is set in parts of its unit, where 0 means that there is none."""
+    value = table.get(key) if given is None else given
+    if value is None:
+        return default
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < math.inf:
+        raise UsageError(f"{key} is {value!r}, expected a number, 0 to switch it off")
+    return value / unit if value else None
 
 
 def _routes(value: object, base: Path | None) -> tuple[Route, ...]:
@@ -177,6 +201,9 @@ def serve(
     max_calls: int = 150,
     media_token: str | None = None,
     drain: float = 30.0,
+    max_lag: float | None = MAX_LAG,
+    max_busy: float | None = MAX_BUSY,
+    stall_threshold: float | None = STALL_THRESHOLD,
 ) -> None:
     """Take calls with a scenario until interrupted; the last line of a program.
 
@@ -187,12 +214,24 @@ def serve(
         max_calls: A further call is refused.
         media_token: What the carrier's streams must carry in their custom parameter `token`.
         drain: How long calls may go on after the first interrupt, float seconds; a second one ends them.
+        max_lag: See `ServerOptions`.
+        max_busy: See `ServerOptions`.
+        stall_threshold: See `ServerOptions`.
 
     Raises:
         OSError: The address cannot be bound.
         ValueError: The address is public and there is no token.
     """
-    options = ServerOptions(host=host, port=port, max_calls=max_calls, media_token=media_token, drain=drain)
+    options = ServerOptions(
+        host=host,
+        port=port,
+        max_calls=max_calls,
+        media_token=media_token,
+        drain=drain,
+        max_lag=max_lag,
+        max_busy=max_busy,
+        stall_threshold=stall_threshold,
+    )
     run_server(Settings(options=options, routes=(Route(".*", scenario),)))
 
 

@@ -143,6 +143,24 @@ def _add_serve(commands: "Commands", common: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--max-calls", type=int, default=None, help="refuse calls beyond this number (default: 150)"
     )
+    serve.add_argument(
+        "--max-lag",
+        type=float,
+        metavar="MS",
+        help="refuse calls while tasks are woken later than this, 0 to take them anyway (default: 30)",
+    )
+    serve.add_argument(
+        "--max-busy",
+        type=float,
+        metavar="PERCENT",
+        help="refuse calls while the event loop is at work for more of the time, 0 to take them anyway (default: 85)",
+    )
+    serve.add_argument(
+        "--stall-threshold",
+        type=float,
+        metavar="MS",
+        help="name the task that held the event loop longer than this, 0 for none (default: 50)",
+    )
     serve.add_argument("--record", type=Path, metavar="DIR", help="record every call into this folder")
     serve.add_argument(
         "--config", type=Path, metavar="FILE", help="a TOML file with these settings and routes"
@@ -167,6 +185,9 @@ def _run_serve(options: argparse.Namespace) -> int:
         max_calls=options.max_calls,
         record=options.record,
         provider=options.provider,
+        max_lag=options.max_lag,
+        max_busy=options.max_busy,
+        stall_threshold=options.stall_threshold,
     )
     return run_server(settings)
 

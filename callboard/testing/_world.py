@@ -183,7 +183,9 @@ async def open_world(
 
         async with _environment(found), trio.open_nursery() as logging:
             logging.start_soon(_log_actors, simulation.log, system)
-            async with open_server(system, (Route(".*", serve),), ServerOptions(port=0)) as server:
+            # In real time the emulators are in the same loop: how busy it is says nothing about the server.
+            listen = ServerOptions(port=0, max_lag=None, max_busy=None)
+            async with open_server(system, (Route(".*", serve),), listen) as server:
                 carrier = CarrierEmulator(network, server.media_url, seed=seed + 3, stride=stride)
                 world = World(
                     system=system,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from callboard import ServerOptions
+from callboard._app import load_settings
 from callboard.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +66,8 @@ def test_scenario_that_cannot_be_found_is_one_clear_line(
         ("port = ", "is not TOML"),
         ("prot = 1", "unknown settings ['prot']"),
         ('port = "x"', "port is 'x', expected a whole number"),
+        ('max_lag = "x"', "max_lag is 'x', expected a number"),
+        ("max_busy = -1", "max_busy is -1, expected a number, 0 to switch it off"),
         ("[routes]", "[routes] is empty"),
         ("[routes]\n'.*' = 7", "route '.*' is 7"),
         ("[routes]\n'(' = 'app.py'", "not a regular expression"),
@@ -76,6 +80,30 @@ def test_settings_that_are_wrong_are_one_clear_line(
     (tmp_path / "app.py").write_text("async def scenario(call): ...")
     (tmp_path / "c.toml").write_text(content)
     assert text in usage(capsys, "serve", "--config", str(tmp_path / "c.toml"))
+
+
+def test_limits_are_milliseconds_and_percent_and_0_is_none(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("max_lag = 40\nmax_busy = 70\n")
+
+    def load(
+        config: Path | None, *, max_busy: float | None = None, stall_threshold: float | None = None
+    ) -> ServerOptions:
+        return load_settings(
+            app=None,
+            config=config,
+            host=None,
+            port=None,
+            max_calls=None,
+            record=None,
+            max_busy=max_busy,
+            stall_threshold=stall_threshold,
+        ).options
+
+    default, file = load(None), load(tmp_path / "c.toml", max_busy=0)
+    assert default == ServerOptions()
+    assert None not in {default.max_lag, default.max_busy, default.stall_threshold}
+    assert (file.max_lag, file.max_busy) == (0.04, None)
+    assert load(None, stall_threshold=200).stall_threshold == 0.2
 
 
 def test_emulator_script_that_is_wrong_is_one_clear_line(
