@@ -114,10 +114,8 @@ class QueueMonitor(Monitor):
 
 
 def _channel(kind: str, name: str, channel: Channel[Any]) -> Level:
-    counted = channel._receiver.statistics()
-    # What the channel says of itself and what trio does with it are two things.
-    limit = max(channel.capacity, counted.max_buffer_size)
-    return Level(kind, name, counted.current_buffer_used, channel.statistics().high_water, limit)
+    counted = channel.statistics()
+    return Level(kind, name, counted.depth, counted.high_water, counted.capacity)
 
 
 def _streams(kind: str, path: str, hub: Any) -> Iterator[Level]:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 import trio
 import trio.testing
@@ -230,3 +232,86 @@ def test_dropping_channel_accounts_for_every_item(
         assert got == sorted(got)
 
     trio.run(main)
+
+
+class MemoryChannel:
+    """A trio memory channel, with the methods of ours."""
+
+    def __init__(self, capacity: int) -> None:
+        sender, receiver = trio.open_memory_channel[int](capacity)
+        self.send, self.send_nowait, self.close = sender.send, sender.send_nowait, sender.close
+        self.receive, self.receive_nowait = receiver.receive, receiver.receive_nowait
+
+
+async def outcomes(
+    channel: Channel[int] | MemoryChannel, steps: list[tuple[str, int]]
+) -> list[dict[int, object]]:
+    """What each step has come to, after each step; steps that wait are tasks, which `cancel` steps end."""
+    results: dict[int, object] = {}
+    scopes: list[trio.CancelScope] = []
+    history: list[dict[int, object]] = []
+
+    async def run(number: int, action: str, scope: trio.CancelScope) -> None:
+        with scope:
+            try:
+                match action:
+                    case "send":
+                        await channel.send(number)
+                        results[number] = None
+                    case "receive":
+                        results[number] = await channel.receive()
+                    case "send_nowait":
+                        channel.send_nowait(number)
+                        results[number] = None
+                    case "receive_nowait":
+                        results[number] = channel.receive_nowait()
+                    case _:
+                        channel.close()
+                        results[number] = None
+            except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError) as error:
+                results[number] = type(error)
+        if scope.cancelled_caught:
+            results[number] = trio.Cancelled
+
+    async with trio.open_nursery() as nursery:
+        for number, (action, chosen) in enumerate(steps):
+            if action == "cancel":
+                for scope in scopes[chosen % 8 :: 8]:
+                    scope.cancel()
+            else:
+                scopes.append(trio.CancelScope())
+                nursery.start_soon(run, number, action, scopes[-1])
+            await trio.testing.wait_all_tasks_blocked()
+            history.append(dict(results))
+        nursery.cancel_scope.cancel()
+    return history
+
+
+ACTIONS = ("send", "receive", "send", "receive", "send_nowait", "receive_nowait", "cancel", "close")
+
+
+@given(
+    capacity=st.integers(1, 3),
+    steps=st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 7)), max_size=24),
+)
+def test_channel_that_blocks_behaves_as_a_memory_channel_of_trio(
+    capacity: int, steps: list[tuple[str, int]]
+) -> None:
+    ours = trio.run(outcomes, Channel[int](capacity), steps)
+    assert ours == trio.run(outcomes, MemoryChannel(capacity), steps)
+
+
+def test_channel_that_is_not_used_holds_no_queue() -> None:
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    channels = [Channel[int](64) for _ in range(100)]
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (after - before) / len(channels) < 250  # octets; a pair of trio's ends has 1800
+
+
+async def test_channel_that_was_emptied_holds_no_queue() -> None:
+    channel = full(Overflow.BLOCK)
+    drain(channel)
+    assert channel.depth == 0
+    assert channel._items is None

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -178,7 +178,7 @@ def unbounded_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     def init(self: Channel[Any], capacity: int, *args: Any, **kwargs: Any) -> None:
         original(self, capacity, *args, **kwargs)
         if "-to-" in self.name:
-            self._sender, self._receiver = trio.open_memory_channel[Any](math.inf)
+            self.capacity = cast("int", math.inf)
 
     monkeypatch.setattr(Channel, "__init__", init)
 
