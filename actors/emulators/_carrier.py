@@ -44,7 +44,7 @@ class CarrierEmulator:
         record_limit: So much of each call is kept, float seconds, 16 kB each; 0 for none.
         dial_timeout: For opening a socket, float seconds.
         stride: How much of a call goes by at once, and in one message; simulations are many times as fast with more
-            than the 20 ms of carriers. Not for calls that a pacer clocks, nor for faults of the timing.
+            than the 20 ms of carriers. Not for calls that a pacer clocks.
         ssl_context: For `wss`.
     """
 

@@ -90,7 +90,7 @@ class CarrierCall:
         self._phase = phase
         self._pacer = pacer
         self._dial_timeout = dial_timeout
-        self._stride = WIRE if self._departures is not None else stride
+        self._stride = stride
         self._strider = Strider(self._stride, caller)
         self._ssl_context = ssl_context
 

@@ -5,7 +5,7 @@ times as fast where it looks at its clock less often: while somebody speaks a fe
 does many, until something is played or the caller has something to do.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 import attrs
 
@@ -34,7 +34,6 @@ WIRE = Stride()
 """As carriers do it."""
 
 
-@runtime_checkable
 class Foresight(Protocol):
     """A caller that knows for how long it will do nothing new; others are asked every 20 ms."""
 
@@ -61,7 +60,8 @@ class Strider:
 
     def __init__(self, stride: Stride, caller: object) -> None:
         self._stride = stride
-        self._foresight = caller if isinstance(caller, Foresight) else None
+        foresight = hasattr(caller, "steady") and hasattr(caller, "skip")
+        self._foresight = cast("Foresight", caller) if foresight else None
         self._silent_for = 0
 
     def next(self, *, playing: bool) -> int:

@@ -46,7 +46,8 @@ PROBE: tuple[Step, ...] = (WaitForAgent(0.1, 30.0), HangUp())
 FAULTY, MORE = 0.35, 0.3
 # Of kills, how many strike what all calls share; those are so far apart that no restart intensity is reached.
 SHARED_KILLS, SHARED_APART = 0.08, 10.0
-SHARED = ("/pacer", "/listener", "/connections", "/calls")
+# The last two end all calls that are up; most calls are to live longer than to the next of those.
+SHARED = ("/pacer", "/listener") * 3 + ("/connections", "/calls")
 OUTAGES_PER_MINUTE = 0.2
 # The last call begins so long before the end, float seconds.
 TAIL = 20.0

@@ -23,6 +23,7 @@ from callboard.actors import (
     tool,
 )
 from callboard.actors._exit import as_group
+from callboard.actors._watch import WatchEvent
 from callboard.actors.emulators import (
     CallEnd,
     CallResult,
@@ -38,6 +39,7 @@ from ._faults_run import Faults, Strike
 from ._leaks import Leaked, assert_no_leaks
 from ._monitors import Monitors
 from ._monitors_report import InvariantViolated, Violation
+from ._tap import tapped_system
 from ._world import GREETING, KEY, World, open_world
 
 # How long what has ended may take to be gone, float seconds.
@@ -103,6 +105,8 @@ class ChaosRun:
         self._over = False
         self._folder = Path()
         self._followed: set[str] = set()
+        # When those actors fell that are to begin again.
+        self._fell: dict[str, float] = {}
 
     @property
     def elapsed(self) -> float:
@@ -139,7 +143,7 @@ class ChaosRun:
             self._world = world
             self.began_at = trio.current_time()
             watcher = await stack.enter_async_context(trio.open_nursery())
-            watcher.start_soon(self._watch, world)
+            stack.enter_context(tapped_system(world.system, self._watch))
             watcher.start_soon(self._tick)
             await stack.enter_async_context(faults.strike(world))
             monitors = self.monitors = await stack.enter_async_context(
@@ -334,20 +338,17 @@ class ChaosRun:
         if not self._over:
             self._to_probe.send_nowait(strike)
 
-    async def _watch(self, world: World) -> None:
-        fell: dict[str, float] = {}
-        with world.system.watch(capacity=65536) as events:
-            async for event in events:
-                match event:
-                    case ActorExited(path=path, final=False, time=at, exit=exit):
-                        if exit.kind in {ExitKind.KILLED, ExitKind.CRASHED}:
-                            fell[path] = at
-                    case ActorExited(path=path):
-                        fell.pop(path, None)
-                    case ActorStarted(path=path, time=at) if path in fell:
-                        self.report.recovered("actor", at - fell.pop(path))
-                    case _:
-                        pass
+    def _watch(self, event: WatchEvent) -> None:
+        match event:
+            case ActorExited(path=path, final=False, time=at, exit=exit):
+                if exit.kind in {ExitKind.KILLED, ExitKind.CRASHED}:
+                    self._fell[path] = at
+            case ActorExited(path=path):
+                self._fell.pop(path, None)
+            case ActorStarted(path=path, time=at) if path in self._fell:
+                self.report.recovered("actor", at - self._fell.pop(path))
+            case _:
+                pass
 
     async def _tick(self) -> None:
         # Whether anybody looks or not: the run is the same.

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import trio
 
@@ -17,7 +17,6 @@ from callboard.actors import (
     CallServer,
     Switchboard,
     System,
-    Watch,
     open_plain_nursery,
 )
 from callboard.actors._agent_actor import AgentActor
@@ -34,23 +33,12 @@ from ._monitors_others import MalformedMonitor, OthersMonitor, call_path
 from ._monitors_queues import QueueMonitor
 from ._monitors_report import INVARIANTS, InvariantRow, InvariantViolated, Violation
 from ._monitors_secrets import SecretMonitor
+from ._tap import SystemTap
 
 # How often the queues of a call are looked at, float seconds of the call.
 TICK_EVERY = 2.0
 # How often `settle` looks whether it can return, float seconds.
 LOOK_EVERY = 0.05
-
-
-class _Tap(Watch):
-    """A watch that is told at once, in the task in which something happens."""
-
-    def __init__(self, tell: Any) -> None:
-        super().__init__(1)
-        self._tell = tell
-
-    def push(self, event: WatchEvent) -> None:
-        """Pass it on."""
-        self._tell(event)
 
 
 class Monitors:
@@ -114,7 +102,7 @@ class Monitors:
         self._monitors = tuple(
             monitor for monitor in monitors if monitor is monitors[0] or monitor.invariant not in skip
         )
-        self._tap = _Tap(self._told)
+        self._tap = SystemTap(self._told)
         self._calls: dict[str, WatchedCall] = {}
         self._known: list[AgentActor] = []
         self._rearmed = trio.Event()
@@ -184,8 +172,7 @@ class Monitors:
         trio.lowlevel.add_instrument(self._tasks)
         self._tasks.join()
         self._sockets.attach()
-        self._system._watches.append(self._tap)
-        self._system.watched = True
+        self._tap.attach(self._system)
         for monitor in self._monitors:
             monitor.attach()
         if self._switchboard is not None:
@@ -204,8 +191,7 @@ class Monitors:
         for monitor in self._monitors:
             self._desk.guard(monitor.settle)
         self._open = False
-        self._system._watches.remove(self._tap)
-        self._system.watched = bool(self._system._watches)
+        self._tap.detach(self._system)
         for monitor in reversed(self._monitors):
             monitor.detach()
         self._desk.spies.undo()

@@ -28,6 +28,7 @@ from callboard.actors import (
     open_system,
 )
 from callboard.actors._provider import ConnectionOptions
+from callboard.actors._watch import WatchEvent
 from callboard.actors.brains import Brain, RuleBrain
 from callboard.actors.emulators import (
     CallResult,
@@ -46,6 +47,7 @@ from callboard.media.speech import SpeechEngines, load_speech
 from ._determinism import Simulation
 from ._log import EventLog
 from ._network import Transport
+from ._tap import tapped_system
 
 KEY = "sk-simulated-0123456789abcdef"
 """The credential of every provider in a world: it must appear nowhere."""
@@ -181,11 +183,8 @@ async def open_world(
             await agent.say(GREETING)
             await call.wait_ended()
 
-        async with _environment(found), trio.open_nursery() as logging:
-            logging.start_soon(_log_actors, simulation.log, system)
-            # In real time the emulators are in the same loop: how busy it is says nothing about the server.
-            listen = ServerOptions(port=0, max_lag=None, max_busy=None)
-            async with open_server(system, (Route(".*", serve),), listen) as server:
+        async with _environment(found), trio.open_nursery() as logging, _log_actors(simulation.log, system):
+            async with open_server(system, (Route(".*", serve),), ServerOptions(port=0)) as server:
                 carrier = CarrierEmulator(network, server.media_url, seed=seed + 3, stride=stride)
                 world = World(
                     system=system,
@@ -224,11 +223,14 @@ def _emulated(name: str, emulator: Emulator, outside: System) -> ChildSpec[Any, 
     return ChildSpec(name=name, run=run, restart=Restart.PERMANENT, grace=1.0)
 
 
-async def _log_actors(log: EventLog, system: System) -> None:
-    with system.watch(capacity=65536) as events:
-        async for event in events:
-            exit = getattr(event, "exit", None)
-            log.add(type(event).__name__, getattr(event, "path", ""), "" if exit is None else exit.kind.value)
+@asynccontextmanager
+async def _log_actors(log: EventLog, system: System) -> AsyncGenerator[None, None]:
+    def note(event: WatchEvent) -> None:
+        exit = getattr(event, "exit", None)
+        log.add(type(event).__name__, getattr(event, "path", ""), "" if exit is None else exit.kind.value)
+
+    with tapped_system(system, note):
+        yield
 
 
 async def _log_agent(log: EventLog, call: Call, agent: VoiceAgent) -> None:

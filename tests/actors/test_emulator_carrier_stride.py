@@ -102,10 +102,20 @@ async def test_bursts_are_the_messages_of_a_carrier(clock: MockClock) -> None:
     assert [int(str(field["timestamp"])) for field in fields] == list(range(20, 20 * len(fields) + 1, 20))
 
 
-async def test_faults_of_the_timing_are_those_of_single_frames(clock: MockClock) -> None:
-    faults = CarrierFaults(jitter=0.1, seed=3)
-    assert (await call(LONG, faults))[1].audio() == (await call(WIRE, faults))[1].audio()
-    assert len((await call(LONG, faults))[1].of("media")) == len((await call(WIRE, faults))[1].of("media"))
+async def test_messages_of_many_frames_are_delayed_as_those_of_one(clock: MockClock) -> None:
+    _, plain = await call(LONG)
+    result, late = await call(LONG, CarrierFaults(jitter=0.3, seed=3))
+    assert late.audio() == result.recording.caller
+    t0 = late.of("start")[0][0]
+    delays = [at - t0 - _end_of(message) for at, message in late.of("media")]
+    assert max(delays) > 0.2
+    assert 0 <= min(delays) < 0.1
+    assert len(late.of("media")) == pytest.approx(len(plain.of("media")), rel=0.2)
+
+
+def _end_of(message: Message) -> float:
+    field = cast("Message", message["media"])
+    return (int(str(field["timestamp"])) - 20) / 1000 + len(base64.b64decode(str(field["payload"]))) / 8000
 
 
 async def test_a_call_that_ends_within_a_stride_has_heard_and_said_all_that_went_by(clock: MockClock) -> None:
