@@ -53,6 +53,8 @@ class Level:
     retries: int = 1
     """Of one while which the machine was disturbed."""
     nice: int = 0
+    pace: float = 0.0
+    """Between calls, float seconds."""
 
 
 def run_level(system: SystemUnderTest, config: str, calls: int, level: Level) -> Json:
@@ -68,7 +70,8 @@ def run_level(system: SystemUnderTest, config: str, calls: int, level: Level) ->
         with running(system, config, port, ours) as target:
             command = [sys.executable, str(HERE / "load.py"), "--media-url", target.media_url]
             command += ["--provider-port", str(port), "--pid", str(target.pid), "--calls", str(calls)]
-            command += ["--window", str(level.seconds), "--counts-file", str(target.counts_file)]
+            command += ["--window", str(level.seconds), "--pace", str(level.pace)]
+            command += ["--counts-file", str(target.counts_file)]
             done = subprocess.run(command, capture_output=True, check=False, preexec_fn=theirs.take)
     except Unavailable as error:
         return {**head, "calls": calls, "error": str(error)}
@@ -147,7 +150,7 @@ class Search:
         for _ in range(2):
             run = measured(self._system, self._config, calls, self._level)
             self.runs.append(run)
-            if run.get("healthy"):
+            if run.get("healthy") and not cast("Json", run["figures"])["refused"]:
                 return True
             if "error" in run or cast("float", run["cores"]) > 0.97:
                 return False

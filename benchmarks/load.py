@@ -167,14 +167,29 @@ class Load:
         self.loop.close()
 
 
-def measure(load: Load, *, pid: int, calls: int, window: float, counts_file: Path | None) -> Result:
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A level of load, and how it is reached. Times are float seconds."""
+
+    calls: int
+    """At once."""
+    window: float = CYCLE
+    """How long to measure; multiples of `CYCLE` hold the same work for each call."""
+    pace: float = 0.0
+    """Between one call and the next, at least."""
+    warm_up: float = WARM_UP
+    settle: float = TURN + SETTLE
+    """From the last call until the window; by default until its turns run as well."""
+    afterwards: float = AFTERWARDS
+
+
+def measure(load: Load, plan: Plan, *, pid: int, counts_file: Path | None) -> Result:
     """Run one level of load.
 
     Args:
         load: Not used before.
+        plan: What to do.
         pid: Of the system under test.
-        calls: How many at once.
-        window: How long to measure, float seconds; multiples of `CYCLE` hold the same work for each call.
         counts_file: Where the system writes its counts.
 
     Raises:
@@ -182,26 +197,27 @@ def measure(load: Load, *, pid: int, calls: int, window: float, counts_file: Pat
         ProcessLookupError: The system has ended.
     """
     idle = read_tree(pid)
-    alone = _warm_up(load)
+    alone = _warm_up(load, plan.warm_up)
     counted = ask_counts(pid, counts_file)
     before = read_tree(pid)
     gc.collect()
     gc.freeze()
     failed = 0
-    for number in range(1, calls + 1):
+    for number in range(1, plan.calls + 1):
+        due = clock() + plan.pace
         record = load.place(number)
         load.begin(record)
+        load.run(due - clock())
         failed += bool(record.dropped)
         if failed >= HOPELESS:
             break
     records = load.records[1:]
-    # Until the last one's turns run as well.
-    load.run(TURN + SETTLE)
+    load.run(plan.settle)
     load.loop.lateness = []
     usage, busy, own, begin = read_tree(pid), busy_seconds(), time.process_time(), clock()
     top = usage.rss
-    while clock() - begin < window:
-        load.run(min(1.0, max(0.0, begin + window - clock())))
+    while clock() - begin < plan.window:
+        load.run(min(1.0, max(0.0, begin + plan.window - clock())))
         top = max(top, read_tree(pid).rss)
     end = clock()
     after, busy_after, own_after = read_tree(pid), busy_seconds(), time.process_time()
@@ -211,14 +227,14 @@ def measure(load: Load, *, pid: int, calls: int, window: float, counts_file: Pat
     # What was sent last is to be heard before the callers are gone.
     load.run(0.5)
     load.hang_up(records)
-    load.run(AFTERWARDS)
+    load.run(plan.afterwards)
     counted_after = ask_counts(pid, counts_file)
     last = read_tree(pid)
     figures = figures_of(records, begin, end)
     live = max(1, figures.calls)
     used = [(now - then) / seconds for now, then in zip(busy_after, busy, strict=True)]
     return Result(
-        calls=calls,
+        calls=plan.calls,
         window=seconds,
         figures=figures,
         alone=alone,
@@ -236,13 +252,13 @@ def measure(load: Load, *, pid: int, calls: int, window: float, counts_file: Pat
     )
 
 
-def _warm_up(load: Load) -> Figures:
+def _warm_up(load: Load, seconds: float) -> Figures:
     """One call alone."""
     first = load.place(0)
     if not first.ready:
         raise RuntimeError(f"the first call does not work: {first.refused or first.dropped}")
     load.begin(first, 0.1)
-    load.run(WARM_UP)
+    load.run(seconds)
     alone = figures_of([first], 0.0, clock())
     load.hang_up([first])
     load.run(1.0)
@@ -273,15 +289,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pid", type=int, required=True, help="of the system under test")
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--window", type=float, default=CYCLE)
+    parser.add_argument("--pace", type=float, default=0.0, help="float seconds between calls")
     parser.add_argument("--counts-file", type=Path)
     options = parser.parse_args(argv)
     load = Load(options.media_url, options.provider_port)
     try:
         result = measure(
             load,
+            Plan(calls=options.calls, window=options.window, pace=options.pace),
             pid=options.pid,
-            calls=options.calls,
-            window=options.window,
             counts_file=options.counts_file,
         )
     except (RuntimeError, ProcessLookupError) as error:

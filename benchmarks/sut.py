@@ -2,9 +2,10 @@
 
     python benchmarks/sut.py --port 8080 --provider-url ws://127.0.0.1:8765/v1/realtime --config passthrough
 
-Takes calls on every path under /twilio/media, opens a Grok connection for each and sends media between the two; an
-interrupting caller silences the agent, as always. Nothing is recorded and nothing is traced. On SIGUSR1 the number of
-tasks and of Python objects is written to the statistics file, which is how leaks are found from outside.
+Takes calls at /twilio/media, opens a Grok connection for each and sends media between the two; an interrupting caller
+silences the agent, as always. Nothing is recorded and nothing is traced, and no call is refused unless that is asked
+for. On SIGUSR1 the number of tasks and of Python objects is written to the statistics file, which is how leaks are
+found from outside.
 """
 
 import argparse
