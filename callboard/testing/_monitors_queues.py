@@ -115,7 +115,12 @@ class QueueMonitor(Monitor):
 
 def _channel(kind: str, name: str, channel: Channel[Any]) -> Level:
     counted = channel.statistics()
-    return Level(kind, name, counted.depth, counted.high_water, counted.capacity)
+    if channel._ends is None:
+        return Level(kind, name, 0, counted.high_water, counted.capacity)
+    # What the channel says of itself and what trio does with it are two things.
+    inner = channel._ends[1].statistics()
+    limit = max(counted.capacity, inner.max_buffer_size)
+    return Level(kind, name, inner.current_buffer_used, counted.high_water, limit)
 
 
 def _streams(kind: str, path: str, hub: Any) -> Iterator[Level]:

@@ -308,10 +308,3 @@ def test_channel_that_is_not_used_holds_no_queue() -> None:
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (after - before) / len(channels) < 250  # octets; a pair of trio's ends has 1800
-
-
-async def test_channel_that_was_emptied_holds_no_queue() -> None:
-    channel = full(Overflow.BLOCK)
-    drain(channel)
-    assert channel.depth == 0
-    assert channel._items is None
