@@ -13,6 +13,12 @@ from ._audio_measures import (
     power_by_time as power_by_time,
 )
 from ._barge_in import BargeIn as BargeIn
+from ._chaos_figures import (
+    ChaosTable as ChaosTable,
+    distribution as distribution,
+    recovery_plot as recovery_plot,
+)
+from ._console import Console as Console
 from ._errors import (
     LabEnded as LabEnded,
     LabRunning as LabRunning,
@@ -25,7 +31,18 @@ from ._lab_call import LabCall as LabCall
 from ._live_tree import TreeSnapshot as TreeSnapshot, TreeView as TreeView
 from ._players import Player as Player, play as play
 from ._plot import Plot as Plot
+from ._simulate import Simulated as Simulated, simulate as simulate
 from ._sounds import conversation as conversation
+from ._states import Move as Move, StateTable as StateTable, state_table as state_table
+from ._traces import (
+    Replay as Replay,
+    ReplayStep as ReplayStep,
+    TraceCounts as TraceCounts,
+    TraceLog as TraceLog,
+    TraceMessage as TraceMessage,
+    read_trace as read_trace,
+    replay as replay,
+)
 from ._view import (
     CallView as CallView,
     Conversation as Conversation,

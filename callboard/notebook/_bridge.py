@@ -179,6 +179,23 @@ class Bridge(Generic[T]):
             raise self._ended()
         return job.future.result()
 
+    def submit(
+        self, function: Callable[..., Awaitable[R]], *arguments: object
+    ) -> "concurrent.futures.Future[R]":
+        """Begin with an async function on the other side, and do not wait for it.
+
+        Returns:
+            What will come of it; cancelled where the bridge ends before.
+
+        Raises:
+            LabEnded: There is no other side any more.
+        """
+        job: Job[R] = Job(self._require())
+        self._asked.add(job)
+        job.future.add_done_callback(lambda _: self._asked.discard(job))
+        self._send(functools.partial(self._start_soon, job, function, arguments))
+        return job.future
+
     async def stop(self) -> None:
         """Close everything, and wait until the thread has ended. Idempotent.
 

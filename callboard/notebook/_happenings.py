@@ -199,6 +199,17 @@ class LogTail(logging.Handler):
         self.lines: deque[str] = deque(maxlen=MAX_LOG)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
+    def __enter__(self) -> "LogTail":
+        logging.getLogger("callboard").addHandler(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        logging.getLogger("callboard").removeHandler(self)
+
+    def text(self, last: int) -> str:
+        """The latest lines."""
+        return "\n".join(list(self.lines)[-last:])
+
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`; called in any thread."""
         try:

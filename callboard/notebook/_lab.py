@@ -3,17 +3,17 @@
 import atexit
 import contextlib
 import functools
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import attrs
 import trio
 
-from callboard.actors import ChildSpec, NoSuchActor, Scenario, System
+from callboard.actors import ChildSpec, Scenario, System
 from callboard.actors.emulators import Caller, CarrierFaults, ScriptedCaller
 from callboard.media.speech import load_speech
 from callboard.media.speech._load import SpeechKind
@@ -26,9 +26,12 @@ from ._lab_call import LabCall
 from ._live_tree import TreeSnapshot, TreeView
 from ._players import Player
 from ._sounds import Calls, is_steps, steps_of
-from ._stage import Stage, StageOptions, check_providers, open_stage
+from ._stage import Stage, StageOptions, check_providers, no_such_actor, open_stage
 from ._view import CallView
 from ._views import Views, select
+
+if TYPE_CHECKING:
+    from ._console import Console
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -132,6 +135,27 @@ class Lab(Views):
     async def _utter(self, text: str) -> bytes:
         return (await self._stage.bank.utterance(text)).ulaw
 
+    def console(self, *, interrupt: str = "Wait.") -> "Console":
+        """Widgets to try an agent by hand: type a line or choose a WAV file, and hear what becomes of it in the text.
+
+        Args:
+            interrupt: What the caller says when a key is pressed while the agent speaks.
+
+        Raises:
+            PackageMissing: ipywidgets is not installed.
+        """
+        from ._console import Console
+
+        return Console(self, interrupt=interrupt)
+
+    def submit(self, function: Callable[..., Awaitable[R]], *arguments: object) -> "Future[R]":
+        """Begin with an async function where the system is, and do not wait for it: for callbacks, which cannot.
+
+        Raises:
+            LabEnded: There is no lab any more.
+        """
+        return self._bridge.submit(function, *arguments)
+
     # Actors
 
     async def kill(self, path: str, reason: str = "killed") -> None:
@@ -144,13 +168,7 @@ class Lab(Views):
         await self._bridge.run(self._kill, path, reason)
 
     async def _kill(self, path: str, reason: str) -> None:
-        system = self._stage.system
-        number = self._stage.number_of(path)
-        self._stage.happenings.add("kill", trio.current_time(), path, reason, number)
-        try:
-            system.kill(path, reason)
-        except NoSuchActor:
-            raise NoSuchActor(_nearest(path, list(system.registry))) from None
+        self._stage.kill(path, reason)
         # Until it has happened: what is looked at next shows it.
         for _ in range(3):
             await trio.lowlevel.checkpoint()
@@ -184,7 +202,7 @@ class Lab(Views):
     async def _send(self, path: str, message: object) -> None:
         ref = self._stage.system.lookup(path)
         if ref is None:
-            raise NoSuchActor(_nearest(path, list(self._stage.system.registry)))
+            raise no_such_actor(path, self._stage.system.registry)
         await ref.send(message)
 
     async def run(
@@ -251,8 +269,8 @@ class Lab(Views):
         return self._bridge.call(lambda: tuple(self._stage.happenings.crashes))
 
     def log(self, last: int = 40) -> str:
-        """The latest lines of callboard's log."""
-        return "\n".join(list(self._log.lines)[-last:])
+        """See `Views.log`."""
+        return self._log.text(last)
 
     def _events(self) -> EventTable:
         return EventTable(self._stage.happenings.events)
@@ -402,13 +420,12 @@ async def start(*, providers: Sequence[str] = ("grok",), speech: SpeechKind = "a
     tail = LogTail()
     lab = Lab(options, tail)
     lab.given = (options.providers, speech, seed)
-    logger = logging.getLogger("callboard")
-    logger.addHandler(tail)
+    tail.__enter__()
     _starting = True
     try:
         await lab._start()
     except BaseException:
-        logger.removeHandler(tail)
+        tail.__exit__()
         raise
     finally:
         _starting = False
@@ -419,7 +436,7 @@ async def start(*, providers: Sequence[str] = ("grok",), speech: SpeechKind = "a
 
 def _forget(lab: Lab) -> None:
     global _running  # noqa: PLW0603
-    logging.getLogger("callboard").removeHandler(lab._log)
+    lab._log.__exit__()
     atexit.unregister(lab._at_exit)
     if _running is lab:
         _running = None
@@ -433,10 +450,3 @@ def _latest(views: dict[int, CallView], call: int | None) -> CallView:
     if call not in views:
         raise LookupError(f"there is no call {call!r}; there are {sorted(views)}")
     return views[call]
-
-
-def _nearest(path: str, paths: Sequence[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(path, paths, n=3, cutoff=0.4)
-    return path + (f" (there are {', '.join(near)})" if near else "")

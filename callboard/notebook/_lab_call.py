@@ -135,6 +135,17 @@ class LabCall:
         """
         return await self._bridge.run(self._await_ear, _Heard(silence=seconds), patience)
 
+    def agent_talks(self, breath: float = 0.4) -> bool:
+        """Whether the agent speaks at this moment; for a caller by hand.
+
+        Args:
+            breath: Pauses up to this long belong to it, float seconds.
+        """
+        if self._last is not None or not isinstance(self._staged.caller, HandCaller):
+            return False
+        ear = self._staged.caller.ear
+        return self._bridge.call(lambda: ear.speech > 0 and ear.silence < breath)
+
     async def _await_ear(self, heard: _Heard, patience: float) -> bool:
         caller = self._by_hand()
         with trio.move_on_after(patience):

@@ -1,9 +1,10 @@
 """What a lab consists of: a server, emulated providers and an emulated carrier in one system, all in one process."""
 
+import difflib
 import itertools
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from callboard.actors import (
     ChildSpec,
     Context,
     Network,
+    NoSuchActor,
     Provider,
     Restart,
     RestartIntensity,
@@ -90,6 +92,8 @@ class StageOptions:
     """How much of a call goes by at once, in a simulation."""
     ledger_every: float = 0.02
     max_calls: int = 150
+    trace: bool = False
+    """Write what goes over the providers' sockets, with audio."""
 
 
 class Stage:
@@ -207,6 +211,17 @@ class Stage:
         assert isinstance(yours, SupervisorRef)
         self.yours = yours
 
+    def kill(self, path: str, reason: str = "killed") -> None:
+        """Kill an actor, and note that it was killed from here.
+
+        Raises:
+            NoSuchActor: There is none; the text names those that are like it.
+        """
+        if self.system.lookup(path) is None:
+            raise no_such_actor(path, self.system.registry)
+        self.happenings.add("kill", trio.current_time(), path, reason, self.number_of(path))
+        self.system.kill(path, reason)
+
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
         """Run something beside the stage; where it fails it is noted, and nothing else fails with it."""
 
@@ -242,7 +257,8 @@ class Stage:
     async def _converse(self, call: Call, staged: StagedCall | None = None) -> None:
         """Take a call as the reception of the clinic."""
         await call.answer()
-        agent = await create_voice_agent(call, self.providers)
+        folder = self.folder / "traces" if self.options.trace else False
+        agent = await create_voice_agent(call, self.providers, trace=folder, trace_audio=self.options.trace)
         if staged is not None:
             staged.adopt(agent)
             self.start_soon(staged.follow, agent, agent.events(AgentEvent))
@@ -334,6 +350,12 @@ def _environment(values: Mapping[str, str]) -> Generator[None, None, None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def no_such_actor(path: str, paths: Iterable[str]) -> NoSuchActor:
+    """The error for a path at which there is nobody."""
+    near = difflib.get_close_matches(path, paths, n=3, cutoff=0.4)
+    return NoSuchActor(path + (f" (there are {', '.join(near)})" if near else ""))
 
 
 def check_providers(providers: Sequence[str]) -> tuple[str, ...]:

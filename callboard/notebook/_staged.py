@@ -16,6 +16,10 @@ from ._view import CallView, Conversation, LedgerSample, SpokenLine
 MAX_SAMPLES = 200_000
 # After its carrier's end a call is gone within a second; then it is not waited for.
 GONE = 3.0
+# Whoever waits for more to be played looks so often whether the call is still there, float seconds.
+ASLEEP = 30.0
+# Nothing has changed for so long: until more is played, the ledger need not be read. Marks come back within it.
+IDLE = 2.0
 
 
 class StagedCall:
@@ -51,6 +55,8 @@ class StagedCall:
         self._agents: list[VoiceAgent] = []
         self._generations: dict[int, LedgerSample | None] = {}
         self._ledger: deque[LedgerSample] = deque(maxlen=MAX_SAMPLES)
+        self._playing = trio.Event()
+        self._stream_at: float | None = None
         self._placed_at = trio.current_time()
 
     @property
@@ -95,6 +101,7 @@ class StagedCall:
 
     def _chunk(self, chunk: PlayoutChunk) -> None:
         self._generations.setdefault(chunk.generation, None)
+        self._playing.set()
 
     def _cut(self, position: int) -> None:
         self.note("clear", f"nothing is played from sample {position} on")
@@ -102,11 +109,12 @@ class StagedCall:
     async def sample(self) -> None:
         """Read the ledger for as long as the call lasts."""
         call, every = self.call, self._ledger_every
+        changed_at = 0.0
         if call is None or not every:
             return
         while not self.over.is_set() and call.end is None:
-            now = trio.current_time()
-            at = now - self._began_at()
+            at = trio.current_time() - self._began_at()
+            changed = False
             for generation, last in list(self._generations.items()):
                 heard = call.leg.playout.heard(generation)
                 sample = LedgerSample(
@@ -124,6 +132,13 @@ class StagedCall:
                     continue
                 self._generations[generation] = sample
                 self._ledger.append(sample)
+                changed = True
+            if changed:
+                changed_at = at
+            if at - changed_at > IDLE:
+                self._playing = trio.Event()
+                with trio.move_on_after(ASLEEP):
+                    await self._playing.wait()
             await trio.sleep(every)
 
     def new_agents(self) -> list[VoiceAgent]:
@@ -138,6 +153,11 @@ class StagedCall:
         ]
         self._agents += found
         return found
+
+    @property
+    def agents(self) -> tuple[VoiceAgent, ...]:
+        """Those that are known to belong to it."""
+        return tuple(self._agents)
 
     def adopt(self, agent: VoiceAgent) -> None:
         """An agent that is known to belong to it."""
@@ -157,13 +177,15 @@ class StagedCall:
     # The view
 
     def _began_at(self) -> float:
-        started_at = self.carrier_call.result().started_at
-        return self._placed_at if started_at is None else started_at
+        if self._stream_at is None:
+            # A copy of all audio so far: not to be made each time.
+            self._stream_at = self.carrier_call.result().started_at
+        return self._placed_at if self._stream_at is None else self._stream_at
 
     def view(self) -> CallView:
         """The call as it is now."""
         call, result = self.call, self.carrier_call.result()
-        zero = self._placed_at if result.started_at is None else result.started_at
+        zero = self._began_at()
         offset = zero - self._happenings.began_at
         lines: tuple[SpokenLine, ...] = ()
         if call is not None:

@@ -36,6 +36,10 @@ class Views(ABC):
     def errors(self) -> tuple[Crash, ...]:
         """Actors that raised, in order; `crash.exit.error` is what they raised."""
 
+    @abstractmethod
+    def log(self, last: int = 40) -> str:
+        """The latest lines of callboard's log, warnings and worse."""
+
     def transcript(self, call: int | None = None) -> Conversation:
         """Who said what."""
         return self.view(call).lines
