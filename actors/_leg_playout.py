@@ -65,6 +65,7 @@ class LegPlayout:
         self._marked: dict[int, int] = {}
         self._pending_marks: dict[str, int] = {}
         self._marks = 0
+        self._stopped = False
         self._idle = trio.Event()
         self._idle.set()
 
@@ -73,15 +74,16 @@ class LegPlayout:
         self.buffer.start(now)
 
     def put(self, frame: AudioFrame) -> bool:
-        """Take a frame to play; False where it was refused and counted."""
+        """Take a frame to play; False where it was refused and counted, or the leg is gone."""
         now = trio.current_time()
-        if not self.buffer.put(frame, now):
+        if self._stopped or not self.buffer.put(frame, now):
             return False
         self.ledger.queued(str(frame.generation), frame.n_samples)
         if self._idle.is_set():
             self._idle = trio.Event()
         self._tick(now)
-        self._handle.start()
+        if not self.buffer.empty:
+            self._handle.start()
         return True
 
     def caller_heard(self, now: float) -> None:
@@ -133,7 +135,8 @@ class LegPlayout:
             await trio.sleep(rest)
 
     def stop(self) -> None:
-        """Leave the wheel: the leg is gone."""
+        """Leave the wheel: the leg is gone, and takes nothing more."""
+        self._stopped = True
         self._handle.stop()
         self._idle.set()
 

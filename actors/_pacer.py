@@ -49,6 +49,11 @@ class PacerHandle:
         self._slot = slot
         self._tick = tick
 
+    @property
+    def active(self) -> bool:
+        """Whether the function is being called, by the wheel or by others."""
+        return self._pacer.calls(self._slot, self._tick)
+
     def start(self) -> None:
         """Call the function every 20 ms from now on; harmless when it is being called already."""
         self._pacer.activate(self._slot, self._tick)
@@ -87,9 +92,13 @@ class Pacer:
         self._next_slot = (slot + 1) % SLOTS
         return PacerHandle(self, slot, tick)
 
+    def calls(self, slot: int, tick: Tick) -> bool:
+        """Used by `PacerHandle.active`."""
+        return tick in self._wheel[slot] or tick in self._deferred
+
     def activate(self, slot: int, tick: Tick) -> None:
         """Used by `PacerHandle.start`."""
-        if tick not in self._wheel[slot] and tick not in self._deferred:
+        if not self.calls(slot, tick):
             self._wheel[slot][tick] = _slot_of(trio.current_time())
             self._active += 1
             # Its turn may come before what the pacer is waiting for.

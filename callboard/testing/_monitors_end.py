@@ -148,7 +148,7 @@ class EndMonitor(Monitor):
 
     def _timers_left(self, watched: WatchedCall) -> list[str]:
         handle = getattr(watched.call.leg.playout, "_handle", None)
-        if handle is not None and any(handle._tick in slot for slot in handle._pacer._wheel):
+        if handle is not None and handle.active:
             return ["its playout is still on the pacer's wheel"]
         return []
 

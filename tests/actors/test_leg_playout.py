@@ -174,3 +174,19 @@ async def test_the_other_partys_frames_drive_the_playout_and_their_end_does_not_
     assert wire.sent() == 3 * 8000
     assert leg.buffer.statistics().underruns == 0
     assert trio.current_time() - started == pytest.approx(3.0, abs=0.01)
+
+
+async def test_a_leg_that_is_gone_takes_nothing_and_is_off_the_wheel(
+    playout: tuple[LegPlayout, Wire], autojump_clock: MockClock
+) -> None:
+    leg, wire = playout
+    assert leg.put(frame(1.0))
+    assert leg._handle.active
+    leg.caller_heard(trio.current_time())
+    assert leg._handle.active
+    leg.stop()
+    sent = wire.sent()
+    assert not leg.put(frame(1.0))
+    assert not leg._handle.active
+    await trio.sleep(1)
+    assert wire.sent() == sent
