@@ -647,7 +647,7 @@ async def test_drain_without_an_end_is_noticed(
 async def test_call_that_is_taken_while_it_drains_is_noticed(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Switchboard, "admit", nothing)
+    monkeypatch.setattr(Switchboard, "_closed", nothing)
 
     async def act(board: Board, monitors: Monitors) -> None:
         leg, _ = await board.call(call_id="CA1")
