@@ -37,12 +37,17 @@ LOAD_LIMIT = 0.85
 SHOWN = frozenset({"uplink_p50", "uplink_p99", "clear_p50", "clear_p99", "stale_messages"})
 
 
+def usable_processors() -> set[int]:
+    """Where this process may run."""
+    return os.sched_getaffinity(0)
+
+
 def places(nice: int = 0) -> tuple[Place, Place]:
     """Where the system and the load run: each on a processor of its own, where there are two."""
-    first, second, *_ = [*sorted(os.sched_getaffinity(0)), None, None]
-    if second is None:
-        first = None
-    return Place(processor=first, nice=nice), Place(processor=second, nice=nice)
+    usable = sorted(usable_processors())
+    if len(usable) < 2:
+        return Place(nice=nice), Place(nice=nice)
+    return Place(processor=usable[0], nice=nice), Place(processor=usable[1], nice=nice)
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +77,13 @@ def run_level(system: SystemUnderTest, config: str, calls: int, level: Level) ->
             command += ["--provider-port", str(port), "--pid", str(target.pid), "--calls", str(calls)]
             command += ["--window", str(level.seconds), "--pace", str(level.pace)]
             command += ["--counts-file", str(target.counts_file)]
-            done = subprocess.run(command, capture_output=True, check=False, preexec_fn=theirs.take)
+            # Set-up, window, goodbyes: more than twice of what they take together is not going to end.
+            patience = 180.0 + 2 * (level.seconds + calls * max(level.pace, 0.1))
+            done = subprocess.run(
+                command, capture_output=True, check=False, preexec_fn=theirs.take, timeout=patience
+            )
+    except subprocess.TimeoutExpired:
+        return {**head, "calls": calls, "error": f"{system.name} did not get on with {calls} calls"}
     except Unavailable as error:
         return {**head, "calls": calls, "error": str(error)}
     if not done.stdout:

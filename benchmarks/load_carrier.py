@@ -1,6 +1,7 @@
 """A carrier for load: the wire of Twilio Media Streams, marked audio every 20 ms, and a clock that plays what comes."""
 
 import binascii
+from collections.abc import Mapping
 from typing import cast
 
 import orjson
@@ -110,7 +111,7 @@ class CarrierEnd:
             self._record.hung_up = clock()
             self.socket.close()
 
-    def _send(self, event: str, content: dict[str, object] | dict[str, str]) -> None:
+    def _send(self, event: str, content: Mapping[str, object]) -> None:
         self._sequence += 1
         message = {
             "event": event,
