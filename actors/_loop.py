@@ -122,16 +122,22 @@ class LoopWatch:
             beats.popleft()
 
     def load(self) -> LoopLoad | None:
-        """See `LoadSource`."""
+        """See `LoadSource`. What was before the first beat counts as idle."""
         if not self._measured or not self._beats:
             return None
         now = self._beats[-1].at
         lags = self._lags(now - LAG_WINDOW)
-        return LoopLoad(lag=lags[len(lags) // 2], busy=1.0 - self._idle(now - BUSY_WINDOW))
+        middle = len(lags) - round(LAG_WINDOW / BEAT) // 2
+        lasted, waited = self._times(now - BUSY_WINDOW)
+        return LoopLoad(
+            lag=lags[middle] if middle >= 0 else 0.0,
+            busy=max(0.0, lasted - waited) / max(lasted, BUSY_WINDOW),
+        )
 
     def statistics(self) -> LoopStatistics:
         """The last 10 s; all is well where nothing was measured."""
         lags = self._lags(-math.inf)
+        lasted, waited = self._times(-math.inf)
         if not lags:
             return LoopStatistics(lag_p50=0.0, lag_p99=0.0, lag_max=0.0, lag_average=0.0, idle=1.0)
         return LoopStatistics(
@@ -139,7 +145,7 @@ class LoopWatch:
             lag_p99=lags[int(0.99 * len(lags))],
             lag_max=lags[-1],
             lag_average=self._average,
-            idle=self._idle(-math.inf),
+            idle=min(1.0, waited / lasted) if lasted else 1.0,
         )
 
     def _lags(self, since: float) -> list[float]:
@@ -152,13 +158,10 @@ class LoopWatch:
         lags.sort()
         return lags
 
-    def _idle(self, since: float) -> float:
-        lasted = waited = 0.0
-        for beat in self._beats:
-            if beat.at > since:
-                lasted += beat.lasted
-                waited += beat.waited
-        return min(1.0, waited / lasted) if lasted > 0 else 1.0
+    def _times(self, since: float) -> tuple[float, float]:
+        """How much time went by, and how much of it the loop waited, float seconds."""
+        beats = [beat for beat in self._beats if beat.at > since]
+        return sum(beat.lasted for beat in beats), sum(beat.waited for beat in beats)
 
 
 def is_virtual(clock: trio.abc.Clock) -> bool:

@@ -153,7 +153,7 @@ def _add_serve(commands: "Commands", common: argparse.ArgumentParser) -> None:
         "--max-busy",
         type=float,
         metavar="PERCENT",
-        help="refuse calls while the event loop is at work for more of the time, 0 to take them anyway (default: 85)",
+        help="refuse calls while the event loop is at work for more of the time, 0 to take them anyway (default: 80)",
     )
     serve.add_argument(
         "--stall-threshold",
