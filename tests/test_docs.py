@@ -47,6 +47,6 @@ def test_the_page_on_testing_runs() -> None:
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page, re.DOTALL), 1):
         exec(compile(block, f"docs/testing.md, block {number}", "exec"), names)
     tests = [value for name, value in names.items() if name.startswith("test_") and callable(value)]
-    assert len(tests) == 3
+    assert len(tests) == 4
     for test in tests:
         test()

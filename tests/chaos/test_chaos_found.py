@@ -1,7 +1,4 @@
-"""What chaos has found: each bug by the smallest plan that showed it.
-
-What was found and is not here has a test of its own, where it is: `test_supervisor_end.py`.
-"""
+"""What chaos has found: each bug by the smallest plan that showed it."""
 
 import attrs
 import pytest
@@ -18,6 +15,7 @@ from callboard.testing import (
     Peer,
     PlannedCall,
     ToolAction,
+    Transport,
     run_chaos,
 )
 
@@ -43,6 +41,16 @@ FOUND = {
             PlannedCall(number=6, at=10.36, steps=()),
         ),
         faults=FaultPlan((Kill(actor="scenario", call=4, step=3), Kill(actor="scenario", call=3, step=2))),
+    ),
+    "a child that waits for its restart does not begin again while its supervisor ends": ChaosPlan(
+        transport=Transport.FRAMES,
+        calls=(PlannedCall(number=1, at=0.0, steps=(Wait(2.0),)),),
+        faults=FaultPlan(
+            (
+                Kill(actor="providers/agent-1/timer", call=1, at=0.52),
+                Kill(actor="leg", call=1, at=0.6),
+            )
+        ),
     ),
     "a transcript is in the order of what was heard, whatever was final first": ChaosPlan(
         seed=3012,
