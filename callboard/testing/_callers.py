@@ -94,7 +94,7 @@ def _long(rng: random.Random) -> list[Step]:
 
 
 def _silent(rng: random.Random) -> list[Step]:
-    return [Wait(_seconds(rng, 3, 40) if rng.random() < 0.5 else _seconds(rng, 40, 600)), HangUp()]
+    return [Wait(_seconds(rng, 3, 40) if rng.random() < 0.5 else _seconds(rng, 40, 900)), HangUp()]
 
 
 def _rude(rng: random.Random) -> list[Step]:
@@ -106,7 +106,7 @@ def _rude(rng: random.Random) -> list[Step]:
             steps += [Say(text), InterruptAfter(_seconds(rng, 0, 0.1), rng.choice(REMARKS), PATIENCE)]
         else:
             steps += [Wait(_seconds(rng, 0, 1.5)), Say(text)]
-        if rng.random() < 0.3:
+        if rng.random() < 0.5:
             steps.append(Wait(_pause(rng)))
     return [*steps, Wait(_seconds(rng, 0, 3)), HangUp()]
 
@@ -124,7 +124,7 @@ def _masher(rng: random.Random) -> list[Step]:
     steps: list[Step] = []
     for _ in range(rng.randint(2, 8)):
         keys = "".join(rng.choice(KEYS) for _ in range(rng.randint(1, 12)))
-        steps += [Wait(_pause(rng) if rng.random() < 0.3 else _seconds(rng, 0, 2)), Press(keys)]
+        steps += [Wait(_pause(rng) if rng.random() < 0.5 else _seconds(rng, 0, 2)), Press(keys)]
         if rng.random() < 0.3:
             steps.append(Say(rng.choice(REMARKS)))
     return [*steps, Wait(_seconds(rng, 0, 2)), HangUp()]
@@ -138,7 +138,7 @@ def _talker(rng: random.Random) -> list[Step]:
 def _away(rng: random.Random) -> list[Step]:
     steps = [*_greeted(), *_exchange(rng)]
     for _ in range(rng.randint(1, 3)):
-        steps += [Wait(_seconds(rng, 60, 600)), *_exchange(rng)]
+        steps += [Wait(_seconds(rng, 60, 900)), *_exchange(rng)]
     return [*steps, HangUp()]
 
 
@@ -171,7 +171,7 @@ def _agent(min_speech: float = 0.1) -> Step:
 
 def _pause(rng: random.Random) -> float:
     """How long somebody thinks, looks for a pen, or talks to somebody else."""
-    return _seconds(rng, 0, 4) if rng.random() < 0.4 else _seconds(rng, 4, 120)
+    return _seconds(rng, 0, 4) if rng.random() < 0.3 else _seconds(rng, 4, 200)
 
 
 def _seconds(rng: random.Random, least: float, most: float) -> float:
