@@ -60,6 +60,7 @@ class DirectStream(trio.abc.HalfCloseableStream):
         self._socket = connection
         self._handle = connection.fileno()
         self._sending = False
+        self._ended = False
         # The last read filled its buffer, so there may be more.
         self._more = False
 
@@ -67,6 +68,11 @@ class DirectStream(trio.abc.HalfCloseableStream):
     def socket(self) -> socket.socket:
         """The socket; closed once the stream is."""
         return self._socket
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed on this side."""
+        return self._handle < 0
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """See `trio.abc.ReceiveStream.receive_some`."""
@@ -120,7 +126,7 @@ class DirectStream(trio.abc.HalfCloseableStream):
             trio.BrokenResourceError: The connection is broken.
             trio.ClosedResourceError: The stream is closed.
         """
-        if self._handle < 0:
+        if self._handle < 0 or self._ended:
             raise trio.ClosedResourceError("the stream was closed")
         if not data:
             return 0
@@ -159,6 +165,7 @@ class DirectStream(trio.abc.HalfCloseableStream):
 
     def end_sending(self) -> None:
         """`send_eof` for who cannot wait; does nothing on a broken connection."""
+        self._ended = True
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:

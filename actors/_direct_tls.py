@@ -136,7 +136,7 @@ class DirectTlsStream(trio.abc.Stream):
         self._sending = True
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
-            if not self._shaken:
+            if not self._shaken and not self._transport.closed:
                 await self.do_handshake()
             await self._flush()
             self._write(data)
@@ -158,6 +158,8 @@ class DirectTlsStream(trio.abc.Stream):
         return len(data)
 
     def _write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._transport.closed:
+            raise trio.ClosedResourceError("the stream was closed")
         if self._torn:
             raise trio.BrokenResourceError("a cancelled write has torn the TLS connection")
         if not data:

@@ -34,6 +34,7 @@ class Network(Protocol):
 
         Raises:
             OSError: The host could not be reached.
+            trio.BrokenResourceError: The TLS handshake failed, from an `ssl.SSLError` that says why.
 
         A cancelled call leaves no stream open.
         """
@@ -85,16 +86,23 @@ class TcpNetwork:
     ) -> trio.abc.Stream:
         """Open a TCP connection with TCP_NODELAY; see `Network.connect`."""
         stream = await trio.open_tcp_stream(host, port, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY)
-        if self.websockets is WebSockets.DIRECT:
-            direct = take_over(stream)
-            return (
-                direct if ssl_context is None else DirectTlsStream(direct, ssl_context, server_hostname=host)
-            )
+        direct = self.websockets is WebSockets.DIRECT
         if ssl_context is None:
-            return stream
-        # https_compatible: peers that close without close_notify end the stream instead of raising;
-        # the WebSocket layer has its own closing handshake to tell a cut from an end.
-        return trio.SSLStream(stream, ssl_context, server_hostname=host, https_compatible=True)
+            return take_over(stream) if direct else stream
+        secure = (
+            DirectTlsStream(take_over(stream), ssl_context, server_hostname=host)
+            if direct
+            # https_compatible: peers that close without close_notify end the stream instead of raising;
+            # the WebSocket layer has its own closing handshake to tell a cut from an end.
+            else trio.SSLStream(stream, ssl_context, server_hostname=host, https_compatible=True)
+        )
+        try:
+            # Here, where its failure has an error of its own.
+            await secure.do_handshake()
+        except BaseException:
+            await trio.aclose_forcefully(secure)
+            raise
+        return secure
 
     async def listen(
         self, host: str, port: int, *, ssl_context: ssl.SSLContext | None = None

@@ -74,7 +74,8 @@ def dial_failed(target: str, timeout: float, error: Exception) -> DialFailed:
     if isinstance(error, trio.TooSlowError):
         return DialFailed(f"{target} did not answer within {timeout:g} s", kind=DialFailure.TIMEOUT)
     tls = error if isinstance(error, ssl.SSLError) else error.__cause__
-    if isinstance(tls, ssl.SSLError):
+    # A peer that ends the stream in the middle of TLS's handshake has said nothing about it.
+    if isinstance(tls, ssl.SSLError) and not isinstance(tls, ssl.SSLEOFError):
         return DialFailed(
             f"TLS with {target} failed: {tls.reason or 'handshake error'}", kind=DialFailure.TLS
         )

@@ -276,3 +276,27 @@ async def test_header_that_cannot_be_sent_is_refused_without_its_value(value: st
         async with open_websocket(NETWORK, "ws://127.0.0.1:1/", headers=[("Authorization", value)]):
             pass
     assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "permanent"),
+    [(b"", DialFailure.PROTOCOL, False), (b"HTTP/1.1 400 Bad Request\r\n\r\n", DialFailure.TLS, True)],
+    ids=["hangs up", "speaks plain HTTP"],
+)
+async def test_a_peer_that_does_not_shake_hands_by_tls(
+    answer: bytes, kind: DialFailure, permanent: bool
+) -> None:
+    async with trio.open_nursery() as nursery:
+        (listener,) = await NETWORK.listen("127.0.0.1", 0)
+
+        async def serve() -> None:
+            async with listener, await listener.accept() as stream:
+                await stream.receive_some()
+                if answer:
+                    await stream.send_all(answer)
+
+        nursery.start_soon(serve)
+        with pytest.raises(DialFailed) as caught:
+            async with open_websocket(NETWORK, f"wss://127.0.0.1:{bound_port(listener)}/", timeout=2):
+                pass
+        assert (caught.value.kind, caught.value.permanent) == (kind, permanent)

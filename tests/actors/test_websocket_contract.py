@@ -6,7 +6,14 @@ from contextlib import suppress
 import pytest
 import trio
 
-from callboard.actors._websocket import CLOSE_TIMEOUT, DialFailed, DialFailure, SocketClosed, WebSocket
+from callboard.actors._websocket import (
+    CLOSE_TIMEOUT,
+    DialFailed,
+    DialFailure,
+    SocketClosed,
+    WebSocket,
+    open_websocket,
+)
 
 from .websocket_kit import Kind, deaf, echo, serving, until
 
@@ -341,3 +348,15 @@ async def test_an_error_in_the_body_comes_out_bare(kind: Kind) -> None:
         with pytest.raises(KeyError, match="mine"):
             async with server.dial():
                 raise KeyError("mine")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind.secure], ids=lambda kind: kind.name)
+async def test_a_server_that_is_not_trusted_is_a_permanent_failure(kind: Kind) -> None:
+    async with serving(kind, echo) as server:
+        with pytest.raises(DialFailed) as caught:
+            async with open_websocket(server.network, server.url):
+                raise AssertionError("opened")
+        assert (caught.value.kind, caught.value.permanent) == (DialFailure.TLS, True)
+        async with server.dial() as socket:
+            await socket.send("others are served")
+            assert await socket.receive() == "others are served"

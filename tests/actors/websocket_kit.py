@@ -68,12 +68,16 @@ class Kind(enum.Enum):
 
 
 @functools.cache
-def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """TLS for a server at 127.0.0.1, and for a client that trusts it."""
+def contexts(tickets: int = 2) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """TLS for a server at 127.0.0.1, and for a client that trusts it.
+
+    Without tickets the client need not read before it closes.
+    """
     authority = trustme.CA()
     server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
     with authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.tempfile() as path:
         server.load_cert_chain(path)
+    server.num_tickets = tickets
     client.load_verify_locations(cadata=authority.cert_pem.bytes().decode())
     return server, client
 
