@@ -70,7 +70,8 @@ class TwilioLeg:
         self._outbox_filled = trio.lowlevel.ParkingLot()
         self._writer_waits = False
         self._heard_at = 0.0
-        self._closing = trio.Event()
+        self._closing = False
+        self._scope: trio.CancelScope | None = None
         self._first_timestamp: int | None = None
         self._expected = 0
         self._received = self._missing = self._sent = self._dropped = self._faults = 0
@@ -81,7 +82,9 @@ class TwilioLeg:
 
     def close(self) -> None:
         """End the leg from our side; see `Leg.close`."""
-        self._closing.set()
+        self._closing = True
+        if self._scope is not None:
+            self._scope.cancel(reason="closed by our side")
 
     def statistics(self) -> TwilioLegStatistics:
         """Counters since the stream began."""
@@ -100,18 +103,16 @@ class TwilioLeg:
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, nursery.cancel_scope)
-                nursery.start_soon(self._wait_for_close, nursery.cancel_scope)
+                self._scope = nursery.cancel_scope
+                if self._closing:
+                    self.close()
+                nursery.start_soon(self._write)
                 nursery.start_soon(self._wait_for_silence, nursery.cancel_scope, self._events)
                 await self._read(context, self._events)
                 nursery.cancel_scope.cancel(reason="the stream ended")
         finally:
             self.playout.stop()
             await self._socket.finish()  # noqa: ASYNC102  (shields itself, with a deadline)
-
-    async def _wait_for_close(self, scope: trio.CancelScope) -> None:
-        await self._closing.wait()
-        scope.cancel(reason="closed by our side")
 
     async def _wait_for_silence(self, scope: trio.CancelScope, events: LegEvents) -> None:
         # One clock for the stream: a deadline around each of its messages would cost more than decoding them.
@@ -220,7 +221,7 @@ class TwilioLeg:
                 self._dropped += 1
                 return
 
-    async def _write(self, scope: trio.CancelScope) -> None:
+    async def _write(self) -> None:
         while True:
             while self._outbox:
                 queued = self._outbox.popleft()
