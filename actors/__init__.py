@@ -9,6 +9,9 @@ Modules are private; what is meant for use is here. The layers, each built on th
 - providers: the connection of a voice agent, tools, traces, and the Grok client.
 """
 
+# Why a call is not taken
+from ._admission import Refusal as Refusal
+
 # Voice agents, whoever provides them
 from ._agent_client import VoiceAgent as VoiceAgent
 from ._agent_events import AgentEvent as AgentEvent, AgentEvents as AgentEvents, ClientEvent as ClientEvent
@@ -58,6 +61,7 @@ from ._leg_playout import LegPlayout as LegPlayout, PlayoutWire as PlayoutWire
 
 # What events reach users by
 from ._listeners import EventStream as EventStream, SubscriberLagged as SubscriberLagged
+from ._loop import LoopStatistics as LoopStatistics, LoopWatch as LoopWatch
 from ._network import Network as Network, TcpNetwork as TcpNetwork, WebSockets as WebSockets
 from ._nursery import open_plain_nursery as open_plain_nursery
 from ._pacer import Pacer as Pacer, PacerStatistics as PacerStatistics
@@ -86,6 +90,7 @@ from ._spec import (
     Strategy as Strategy,
     SupervisorSpec as SupervisorSpec,
 )
+from ._stall import Stall as Stall, StallWatch as StallWatch
 from ._supervisor import Supervisor as Supervisor, supervisor_child as supervisor_child
 from ._switchboard import Refused as Refused, Route as Route, Switchboard as Switchboard
 from ._system import System as System, open_system as open_system

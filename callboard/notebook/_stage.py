@@ -190,7 +190,15 @@ class Stage:
             open_server(
                 system,
                 (Route(".*", self._serve),),
-                ServerOptions(port=0, max_calls=options.max_calls, drain=0.0),
+                # The emulators are in the same loop: how busy it is says nothing about the server.
+                ServerOptions(
+                    port=0,
+                    max_calls=options.max_calls,
+                    drain=0.0,
+                    max_lag=None,
+                    max_busy=None,
+                    stall_threshold=None,
+                ),
             )
         )
         self._carrier = CarrierEmulator(

@@ -1,7 +1,9 @@
 """What `/metrics` tells: sums that outlive the calls, and the state of the process."""
 
 import gc
+import re
 import weakref
+from pathlib import Path
 
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -51,6 +53,16 @@ async def test_every_metric_has_one_type_before_its_samples() -> None:
     assert len(types) == len(set(types))
     assert 'callboard_loop_stalls_total{actor="calls/*/scenario"} 3' in lines
     assert 'callboard_loop_stalls_total{actor="odd\\"one"} 1' in lines
+
+
+async def test_every_metric_is_documented_and_no_other() -> None:
+    async with open_board(talk_for_ever) as board:
+        watch = LoopWatch(StallWatch(None))
+        watch.stalls.by_kind["pacer"] += 1
+        lines = render_metrics(board.switchboard, watch).splitlines()
+    told = {line.split()[2] for line in lines if line.startswith("# TYPE ")}
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert told == set(re.findall(r"`(callboard_[a-z0-9_]+)", page))
 
 
 async def test_actors_and_tasks_come_back_to_what_they_were_before_a_call(autojump_clock: MockClock) -> None:
