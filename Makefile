@@ -12,7 +12,7 @@ OUT ?= demo-out
 # synchronous. 124: an actor's body is async by its contract.
 ASYNC_OFF := ASYNC114,ASYNC120,ASYNC124,ASYNC128
 
-.PHONY: demo test exhaustive lint format wheel bench soak docs clean
+.PHONY: demo test exhaustive lint format wheel bench bench-full soak docs clean
 
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit("callboard needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -54,9 +54,25 @@ wheel: $(DEV_STAMP)
 	$(BIN)/python -m build --outdir build/wheel .
 	$(BIN)/python tests/check_wheel.py build/wheel
 
-# Twenty calls at once for a minute, each of them checked.
+# What a call costs beside the bare relay and Pipecat, what small things cost, how fast simulated time goes, and twenty
+# calls at once for a minute, each of them checked: some minutes. Results are left in build/bench.
 bench: $(DEV_STAMP)
 	$(BIN)/python benchmarks/concurrent_calls.py --calls 20 --seconds 60
+	$(BIN)/python benchmarks/call_cost.py --seconds 12 --repetitions 1 --retries 0
+	$(BIN)/python benchmarks/micro.py --quick
+	$(BIN)/python benchmarks/simulation.py --calls 4 --minutes 2
+
+# Everything on docs/performance.md, whose tables are renewed: more than an hour, on a machine with nothing else to do.
+bench-full: $(DEV_STAMP)
+	$(BIN)/python benchmarks/micro.py
+	$(BIN)/python benchmarks/simulation.py
+	$(BIN)/python benchmarks/call_cost.py $(BENCH)
+	$(BIN)/python benchmarks/call_cost.py $(BENCH) --name call_cost_100 --calls 100 --systems relay,callboard
+	$(BIN)/python benchmarks/call_cost.py $(BENCH) --name uplink_batch \
+		--systems callboard,callboard-40ms,callboard-60ms,callboard-100ms
+	$(BIN)/python benchmarks/call_cost.py $(BENCH) --capacity
+	$(BIN)/python benchmarks/overload.py
+	$(BIN)/python benchmarks/performance.py --into docs/performance.md
 
 # Calls that come and go for ten minutes; SOAK="--minutes 120 --provider deepgram" for another one.
 soak: $(DEV_STAMP)

@@ -22,6 +22,7 @@ import orjson
 
 from call_cost_report import report
 from load_script import CYCLE
+from plots import draw_call_cost
 from results import FOLDER, HERE, Json, number, save
 from systems import CONFIGS, SYSTEMS, Place, SystemUnderTest, Unavailable, free_port, running
 
@@ -213,6 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--start", type=int, default=30, help="where the search begins (default: %(default)s)"
     )
+    parser.add_argument("--name", help="of the result (default: call_cost or capacity)")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args(argv)
     names, configs = options.systems.split(","), options.configs.split(",")
@@ -232,14 +234,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         searches = [Search(system, config, level) for config in configs for system in systems]
         found = [search.find(options.start) for search in searches]
         content = {"capacity": found, "runs": [run for search in searches for run in search.runs]}
-        path = save("capacity", content, options.out)
+        path = save(options.name or "capacity", content, options.out)
     else:
         content = {
             "runs": compare(systems, configs, options.calls, options.repetitions, level),
             "calls": options.calls,
         }
-        path = save("call_cost", content, options.out)
+        path = save(options.name or "call_cost", content, options.out)
     print(f"\n{report(content)}\n\nwritten to {path}")
+    if not options.capacity:
+        drawing = path.with_suffix(".png")
+        drawn = draw_call_cost(content, drawing)
+        print(f"drawn in {drawing}" if drawn else "not drawn: that takes matplotlib (the extra `bench`)")
     return 0
 
 

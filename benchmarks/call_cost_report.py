@@ -24,6 +24,12 @@ def good_runs(content: Mapping[str, object]) -> list[Json]:
     return [run for run in cast("list[Json]", content["runs"]) if "error" not in run]
 
 
+def base_of(runs: Sequence[Json]) -> str:
+    """What others are compared with: the floor, or the first system where that was not measured."""
+    names = [str(run["system"]) for run in runs]
+    return BASE if BASE in names or not names else names[0]
+
+
 def ratios(runs: Sequence[Json], system: str, base: str = BASE) -> list[float]:
     """What a system costs as a multiple of another, for each repetition that has both."""
     cost = {(run["repetition"], run["system"]): cast("float", run["cpu_per_call_minute"]) for run in runs}
@@ -47,7 +53,7 @@ def comparison(runs: Sequence[Json], config: str) -> str:
         rows.append(
             [
                 SYSTEMS[name].title,
-                spread(ratios(here, name)),
+                spread(ratios(here, name, base_of(here))),
                 f"{_middle(mine, 'cpu_per_call_minute'):.3f}",
                 f"{_middle(mine, 'rss_per_call') / 1000:.0f}",
                 f"{_middle(mine, 'idle_rss') / 1e6:.0f}",

@@ -53,7 +53,7 @@ def _join(pacer: Pacer, late: list[float]) -> None:
 
 async def timers(calls: int, seconds: float, late: list[float]) -> None:
     """A task with a timer for each call."""
-    begin = trio.current_time() + 0.1
+    begin = trio.current_time() + FRAME
 
     async def run(number: int) -> None:
         due = begin + number * FRAME / calls

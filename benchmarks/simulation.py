@@ -23,9 +23,9 @@ from callboard.testing import Simulation, Transport, open_world, simulate
 from results import FOLDER, Json, save, table
 
 # The pause between an answer and the next question, float seconds; None for a caller who says nothing.
-CALLERS: dict[str, float | None] = {"talks all the time": 0.5, "a question each minute": 45.0, "silent": None}
+CALLERS: dict[str, float | None] = {"talks all the time": 0.5, "a question each minute": 54.5, "silent": None}
 # Of the same callers, how long a question with its answer takes, about.
-EXCHANGE = 10.0
+EXCHANGE = 5.5
 TRANSPORTS = (Transport.MESSAGES, Transport.FRAMES)
 # Wall time after which a run is hung, float seconds.
 PATIENCE = 1800.0

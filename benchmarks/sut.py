@@ -32,18 +32,20 @@ MAX_CALLS = 5000
 DRAIN = 1.0
 
 
-def make_scenario(provider_url: str, config: str) -> Scenario:
+def make_scenario(provider_url: str, config: str, uplink_batch: float = 0.0) -> Scenario:
     """A scenario that lets caller and agent talk until the caller hangs up.
 
     Args:
         provider_url: Where the provider is.
         config: One of `FORMATS`.
+        uplink_batch: How much of the caller's audio goes into a message, float seconds.
     """
     audio_format = FORMATS[config]
+    options = grok.ConnectionOptions(uplink_batch=uplink_batch)
 
     async def run(call: Call) -> None:
         await call.answer()
-        agent = await grok.create_voice_agent_api_client(call, base_url=provider_url)
+        agent = await grok.create_voice_agent_api_client(call, base_url=provider_url, options=options)
         await agent.configure(
             instructions="You are a helpful assistant on the phone.",
             voice="eve",
@@ -81,6 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="what speaks WebSocket (default: %(default)s)",
     )
     parser.add_argument(
+        "--uplink-batch",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="of the caller's audio in a message (default: each frame at once)",
+    )
+    parser.add_argument(
         "--refuse",
         action="store_true",
         help="refuse calls that would spoil others, as `callboard serve` does",
@@ -92,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     answer_signal(options.stats_file, lambda: trio.lowlevel.current_statistics().tasks_living)
     trio.run(
         serve,
-        make_scenario(options.provider_url, options.config),
+        make_scenario(options.provider_url, options.config, options.uplink_batch),
         listen,
         TcpNetwork(WebSockets(options.websockets)),
     )

@@ -91,17 +91,26 @@ class SystemUnderTest:
         return str(python)
 
 
+def _callboard(name: str, title: str, *arguments: str) -> SystemUnderTest:
+    return SystemUnderTest(
+        name=name, title=title, script=HERE / "sut.py", arguments=arguments, path="/twilio/media"
+    )
+
+
 SYSTEMS = {
     system.name: system
     for system in (
         SystemUnderTest(name="relay", title="bare trio-websocket relay", script=HERE / "relay.py"),
-        SystemUnderTest(name="callboard", title="callboard", script=HERE / "sut.py", path="/twilio/media"),
-        SystemUnderTest(
-            name="callboard-library",
-            title="callboard on trio-websocket",
-            script=HERE / "sut.py",
-            arguments=("--websockets", "library"),
-            path="/twilio/media",
+        _callboard("callboard", "callboard"),
+        _callboard("callboard-library", "callboard on trio-websocket", "--websockets", "library"),
+        *(
+            _callboard(
+                f"callboard-{ms}ms",
+                f"callboard, uplink in messages of {ms} ms",
+                "--uplink-batch",
+                str(ms / 1000),
+            )
+            for ms in (40, 60, 100)
         ),
         SystemUnderTest(
             name="pipecat",
