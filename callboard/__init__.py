@@ -42,6 +42,7 @@ from .actors import (
     Transcript as Transcript,
     TranscriptLine as TranscriptLine,
     VoiceAgent as VoiceAgent,
+    WebSockets as WebSockets,
     create_voice_agent as create_voice_agent,
     open_server as open_server,
     open_system as open_system,

@@ -16,7 +16,16 @@ from typing import cast
 import attrs
 import trio
 
-from .actors import Call, Route, Scenario, ServerOptions, open_server, open_system
+from .actors import (
+    Call,
+    Route,
+    Scenario,
+    ServerOptions,
+    TcpNetwork,
+    WebSockets,
+    open_server,
+    open_system,
+)
 from .actors._server import MAX_BUSY, MAX_LAG, STALL_THRESHOLD
 
 
@@ -35,6 +44,7 @@ class Settings:
     options: ServerOptions
     routes: tuple[Route, ...]
     record: Path | None = None
+    websockets: WebSockets = WebSockets.LIBRARY
 
 
 def load_scenario(place: str, *, base: Path | None = None) -> Scenario:
@@ -102,6 +112,7 @@ def load_settings(
     max_lag: float | None = None,
     max_busy: float | None = None,
     stall_threshold: float | None = None,
+    websockets: str | None = None,
 ) -> Settings:
     """Put together what the command line and a settings file say; the command line wins.
 
@@ -138,7 +149,20 @@ def load_settings(
 
         routes = (Route(".*", reception(provider)),)
     folder = record or (Path(_text(table, "record", "")) if "record" in table else None)
-    return Settings(options=options, routes=routes, record=folder)
+    return Settings(
+        options=options,
+        routes=routes,
+        record=folder,
+        websockets=_websockets(websockets or _text(table, "websockets", WebSockets.LIBRARY.value)),
+    )
+
+
+def _websockets(name: str) -> WebSockets:
+    try:
+        return WebSockets(name)
+    except ValueError:
+        expected = " or ".join(kind.value for kind in WebSockets)
+        raise UsageError(f"websockets is {name[:80]!r}, expected {expected}") from None
 
 
 def _read_config(path: Path) -> Mapping[str, object]:
@@ -147,7 +171,7 @@ def _read_config(path: Path) -> Mapping[str, object]:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
     known = {"host", "port", "max_calls", "drain", "record", "routes"}
-    known |= {"max_lag", "max_busy", "stall_threshold"}
+    known |= {"max_lag", "max_busy", "stall_threshold", "websockets"}
     unknown = sorted(set(table) - known)
     if unknown:
         raise UsageError(f"{path} has unknown settings {unknown}; known are {sorted(known)}")
@@ -206,6 +230,7 @@ def serve(
     max_lag: float | None = MAX_LAG,
     max_busy: float | None = MAX_BUSY,
     stall_threshold: float | None = STALL_THRESHOLD,
+    websockets: WebSockets = WebSockets.LIBRARY,
 ) -> None:
     """Take calls with a scenario until interrupted; the last line of a program.
 
@@ -219,6 +244,7 @@ def serve(
         max_lag: See `ServerOptions`.
         max_busy: See `ServerOptions`.
         stall_threshold: See `ServerOptions`.
+        websockets: What speaks WebSocket, with the carrier and with providers.
 
     Raises:
         OSError: The address cannot be bound.
@@ -234,7 +260,7 @@ def serve(
         max_busy=max_busy,
         stall_threshold=stall_threshold,
     )
-    run_server(Settings(options=options, routes=(Route(".*", scenario),)))
+    run_server(Settings(options=options, routes=(Route(".*", scenario),), websockets=websockets))
 
 
 def run_server(settings: Settings) -> int:
@@ -250,7 +276,7 @@ async def serve_until_signal(settings: Settings) -> int:
         routes = tuple(Route(route.pattern, _recorded(route.scenario, folder)) for route in routes)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with (
-            open_system("callboard") as system,
+            open_system("callboard", network=TcpNetwork(settings.websockets)) as system,
             open_server(system, routes, settings.options) as server,
         ):
             print(f"listening on {server.media_url}", flush=True)

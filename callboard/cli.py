@@ -161,6 +161,11 @@ def _add_serve(commands: "Commands", common: argparse.ArgumentParser) -> None:
         metavar="MS",
         help="name the task that held the event loop longer than this, 0 for none (default: 50)",
     )
+    serve.add_argument(
+        "--websockets",
+        choices=("library", "direct"),
+        help="trio-websocket, or callboard's own connections, which cost less than half (default: library)",
+    )
     serve.add_argument("--record", type=Path, metavar="DIR", help="record every call into this folder")
     serve.add_argument(
         "--config", type=Path, metavar="FILE", help="a TOML file with these settings and routes"
@@ -188,6 +193,7 @@ def _run_serve(options: argparse.Namespace) -> int:
         max_lag=options.max_lag,
         max_busy=options.max_busy,
         stall_threshold=options.stall_threshold,
+        websockets=options.websockets,
     )
     return run_server(settings)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from callboard import ServerOptions
+from callboard import ServerOptions, WebSockets
 from callboard._app import load_settings
 from callboard.cli import main
 
@@ -68,6 +68,7 @@ def test_scenario_that_cannot_be_found_is_one_clear_line(
         ('port = "x"', "port is 'x', expected a whole number"),
         ('max_lag = "x"', "max_lag is 'x', expected a number"),
         ("max_busy = -1", "max_busy is -1, expected a number, 0 to switch it off"),
+        ('websockets = "fast"', "websockets is 'fast', expected library or direct"),
         ("[routes]", "[routes] is empty"),
         ("[routes]\n'.*' = 7", "route '.*' is 7"),
         ("[routes]\n'(' = 'app.py'", "not a regular expression"),
@@ -104,6 +105,25 @@ def test_limits_are_milliseconds_and_percent_and_0_is_none(tmp_path: Path) -> No
     assert None not in {default.max_lag, default.max_busy, default.stall_threshold}
     assert (file.max_lag, file.max_busy) == (0.04, None)
     assert load(None, stall_threshold=200).stall_threshold == 0.2
+
+
+def test_websockets_are_the_librarys_unless_one_says_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('websockets = "direct"')
+
+    def load(config: Path | None, websockets: str | None = None) -> WebSockets:
+        return load_settings(
+            app=None,
+            config=config,
+            host=None,
+            port=None,
+            max_calls=None,
+            record=None,
+            websockets=websockets,
+        ).websockets
+
+    assert load(None) is WebSockets.LIBRARY
+    assert load(None, "direct") is load(tmp_path / "c.toml") is WebSockets.DIRECT
+    assert load(tmp_path / "c.toml", "library") is WebSockets.LIBRARY
 
 
 def test_emulator_script_that_is_wrong_is_one_clear_line(
@@ -150,7 +170,8 @@ def program(*arguments: str) -> Generator[tuple[str, subprocess.Popen[str]], Non
         process.communicate()
 
 
-def test_three_programs_make_a_call_and_stop_on_a_signal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("websockets", ["library", "direct"])
+def test_three_programs_make_a_call_and_stop_on_a_signal(websockets: str, tmp_path: Path) -> None:
     (tmp_path / "caller.json").write_text(
         '["wait_for_agent", {"wait_for_silence": 0.8}, {"say": "Please book a table for 4 people on Friday."},'
         ' {"wait_for_agent": 0.4}, {"wait_for_silence": 1.0}, "hang_up"]'
@@ -159,7 +180,7 @@ def test_three_programs_make_a_call_and_stop_on_a_signal(tmp_path: Path) -> None
         program("emulate", "grok", "--port", "0", "--speech", "tones", "--seed", "1") as (provider, emulator),
         program(
             "serve", str(ROOT / "examples" / "restaurant.py"), "--port", "0", "--provider-url", provider,
-            "--record", str(tmp_path / "rec"),
+            "--record", str(tmp_path / "rec"), "--websockets", websockets,
         ) as (media, server),
     ):  # fmt: skip
         placed = subprocess.run(
