@@ -68,7 +68,11 @@ class RandomCaller:
     steps: tuple[Step, ...]
 
 
-def random_caller(rng: random.Random, kinds: Sequence[CallerKind] = tuple(CallerKind)) -> RandomCaller:
+# Most of a day of calls is waiting.
+USUAL = (*CallerKind, CallerKind.AWAY)
+
+
+def random_caller(rng: random.Random, kinds: Sequence[CallerKind] = USUAL) -> RandomCaller:
     """A caller.
 
     Whoever waits for the agent waits so long that a provider can be replaced meanwhile.
