@@ -22,6 +22,7 @@ except ImportError:  # its wheels have it; built without a compiler it has not
 FINAL_TEXT = 0x80 | Opcode.TEXT
 FINAL_BINARY = 0x80 | Opcode.BINARY
 FINAL = (FINAL_TEXT, FINAL_BINARY)
+OPCODES = frozenset(map(int, Opcode))
 MASKED = 0x80
 LENGTH_16, LENGTH_64 = 126, 127
 NO_STATUS = 1005
@@ -82,6 +83,10 @@ class Framing:
             if end - at < header:
                 break
             first, second = data[at], data[at + 1]
+            if second & MASKED != self._incoming_mask or first & 0x0F not in OPCODES:
+                # Enough for the library to fail the connection, and there is no frame to find the end of.
+                self._owed = header
+                continue
             length = second & 0x7F
             if length == LENGTH_16:
                 header = 4
@@ -93,21 +98,15 @@ class Framing:
                 if end - at < header:
                     break
                 length = int.from_bytes(data[at + 2 : at + 10], "big")
-            if second & MASKED:
+            if self._incoming_mask:
                 header += 4
             start = at + header
             stop = start + length
-            if (
-                self._simple
-                and first in FINAL
-                and second & MASKED == self._incoming_mask
-                and second & 0x7F != LENGTH_64
-                and length <= self._max_message
-            ):
+            if self._simple and first in FINAL and second & 0x7F != LENGTH_64 and length <= self._max_message:
                 if stop > end:
                     break
                 payload = data[start:stop]
-                if second & MASKED:
+                if self._incoming_mask:
                     payload = apply_mask(payload, data[start - 4 : start])
                 self._message(payload, is_text=first == FINAL_TEXT)
                 at = stop

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol, Side
 
@@ -121,12 +121,15 @@ def test_any_frames_in_any_pieces(side: Side, given_frames: list[Frame], points:
     both(side, cut(octets, points))
 
 
+@settings(max_examples=300)
 @given(
     sides,
     st.lists(good_frames, max_size=3),
     st.binary(max_size=60),
     st.lists(st.integers(0, 500), max_size=3),
 )
+@example(Side.SERVER, [], b"\x81\x7e", [])
+@example(Side.CLIENT, [], b"\x83\x7f", [1])
 def test_garbage_behind_frames(side: Side, first: list[Frame], garbage: bytes, points: list[int]) -> None:
     octets = b"".join(frame.serialize(mask=side is Side.SERVER) for frame in first) + garbage
     both(side, cut(octets, points))

@@ -11,7 +11,7 @@ import websockets.sync.server
 from callboard.actors._network import TcpNetwork, WebSockets
 from callboard.actors._websocket import SocketClosed, open_websocket
 
-from .websocket_kit import Kind, contexts, echo, serving
+from .websocket_kit import Kind, contexts, echo, serving, until
 
 MESSAGES: list[str | bytes] = ["text", b"octets", "", "\u4e2d", "x" * 70_000, b"\x00" * 300_000]
 
@@ -76,7 +76,7 @@ async def test_a_server_of_the_library(secure: bool) -> None:
                 with pytest.raises(SocketClosed) as caught:
                     await socket.receive()
                 assert caught.value.code == 4001
+            await until(lambda: seen == [4001])
         finally:
             server.shutdown()
             thread.join()
-    assert seen == [4001]
