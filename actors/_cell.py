@@ -6,7 +6,8 @@ that the supervisor alone decides when and in which order children are cancelled
 task at all: grace is a deadline on the actor's cancel scope.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
@@ -47,7 +48,8 @@ class Cell:
     """What the runtime knows about one child."""
 
     __slots__ = (
-        "_body",
+        "_closing",
+        "_hard",
         "_lot",
         "_scope",
         "alive",
@@ -106,7 +108,7 @@ class Cell:
         self.restarts = 0
         self.attempt = 0  # failures in a row, for the backoff
         self.delay = 0.0
-        self._lot = trio.lowlevel.ParkingLot()
+        self._lot: trio.lowlevel.ParkingLot | None = None  # while somebody waits for a change
         # One life:
         self.alive = False  # it has a task
         self.begun = False  # its body was called
@@ -120,8 +122,9 @@ class Cell:
         self.context: Context[Any] | None = None
         self.engine: Engine | None = None  # of an actor that is a supervisor
         self.family: Family | None = None  # of an actor with children of its own
-        self._scope: trio.CancelScope
-        self._body: trio.CancelScope
+        self._scope: trio.CancelScope  # around the body
+        self._hard = False  # cancelled with all below it
+        self._closing: trio.CancelScope | None = None  # around the end of the family, which comes after it
 
     # Looking
 
@@ -130,7 +133,14 @@ class Cell:
         if done():
             await trio.lowlevel.checkpoint()
         while not done():
+            if self._lot is None:
+                self._lot = trio.lowlevel.ParkingLot()
             await self._lot.park()
+
+    def _wake(self) -> None:
+        lot, self._lot = self._lot, None
+        if lot is not None:
+            lot.unpark_all()
 
     async def wait_begun(self) -> None:
         """Wait until the body has run up to its first checkpoint."""
@@ -185,7 +195,7 @@ class Cell:
         """Enter a state and wake who waits for it."""
         self.state = state
         self.since = trio.current_time()
-        self._lot.unpark_all()
+        self._wake()
 
     def launch(self, delay: float) -> None:
         """Begin a life: now, or after a wait of `delay` seconds."""
@@ -194,9 +204,9 @@ class Cell:
         self.alive = True
         self.begun = self.started = self.swept = False
         self.kill_reason = self.inner_error = self.cause = None
-        # The scopes exist before the task first runs, so that stop and kill can reach it there too.
+        # The scope exists before the task first runs, so that stop and kill can reach it there too.
         self._scope = trio.CancelScope(shield=True)
-        self._body = trio.CancelScope()
+        self._hard = False
         self.owner.nursery.start_soon(self._live, delay, name=self.path)
 
     def ask_end(self, grace: float, reason: str, *, sweep: bool = False) -> None:
@@ -219,9 +229,9 @@ class Cell:
                 self.owner.child_ended(self, Exit(kind=ExitKind.STOPPED, reason=reason))
             return
         if not self.begun or grace <= 0:
-            self._scope.cancel(reason)
+            self._cancel(reason)
         else:
-            self._scope.deadline = min(self._scope.deadline, trio.current_time() + grace)
+            self._set_deadline(min(self._scope.deadline, trio.current_time() + grace))
             asked = None if self.context is None else self.context._stop_requested
             if self.engine is not None:
                 self.engine.finish()
@@ -229,7 +239,7 @@ class Cell:
                 asked.set()
             else:
                 # It cannot notice a request. Its body is cancelled at once; its children are asked.
-                self._body.cancel(reason)
+                self._scope.cancel(reason)
         if self.begun and self.state is not ActorState.STOPPING:
             self.set_state(ActorState.STOPPING)
 
@@ -244,12 +254,23 @@ class Cell:
             return
         if self.kill_reason is None:
             self.kill_reason = reason
-        self._scope.cancel(reason)
+        self._cancel(reason)
 
     def fail(self, error: Exception) -> None:
         """Crash the actor because its children did."""
         self.inner_error = error
-        self._scope.cancel(str(error))
+        self._cancel(str(error))
+
+    def _cancel(self, reason: str) -> None:
+        self._hard = True
+        self._scope.cancel(reason)
+        if self._closing is not None:
+            self._closing.cancel(reason)
+
+    def _set_deadline(self, deadline: float) -> None:
+        self._scope.deadline = deadline
+        if self._closing is not None:
+            self._closing.deadline = deadline
 
     def open_family(self, context: Context[Any]) -> "Family":
         """The supervisor of the actor's own children, started at the first use.
@@ -268,11 +289,15 @@ class Cell:
         """One life, as a task in the supervisor's nursery. The end of it is always reported."""
         self.task = trio.lowlevel.current_task()
         try:
-            with self._scope:
-                if delay > 0:
-                    await trio.sleep(delay)
-                if not self._scope.cancel_called:
-                    await self._run()
+            try:
+                with self._scope:
+                    if delay > 0:
+                        await trio.sleep(delay)
+                    if not self._scope.cancel_called:
+                        await self._begin()
+            finally:
+                if self.family is not None:
+                    await self._close_family(self.family)  # noqa: ASYNC102  (in a scope of its own)
         except Exception as error:  # noqa: BLE001  # the border that contains the crash of an actor
             self._report(error)
         except BaseException as error:  # noqa: ASYNC103  (the scope around is shielded, so this Cancelled is ours)
@@ -284,7 +309,8 @@ class Cell:
         else:
             self._report(None)
 
-    async def _run(self) -> None:
+    def _begin(self) -> Awaitable[None]:
+        """Call the body."""
         now = trio.current_time()
         self.begun = True
         if self.last_exit is not None:
@@ -299,13 +325,15 @@ class Cell:
         self._scope.deadline = now + self.spec.start_timeout
         context: Context[Any] = Context(self)
         self.context = context
-        run = getattr(self.spec.run, "run", self.spec.run)
-        try:
-            with self._body:
-                await cast(ActorFn[Any, Any], run)(context, task_status=_Started(self))
-        finally:
-            if self.family is not None:
-                await self.family.aclose()
+        run = cast(ActorFn[Any, Any], getattr(self.spec.run, "run", self.spec.run))
+        return run(context, task_status=_Started(self))
+
+    async def _close_family(self, family: "Family") -> None:
+        # In a scope of its own: a body that is cancelled at once leaves its children the rest of the grace.
+        with trio.CancelScope(shield=True, deadline=self._scope.deadline) as self._closing:
+            if self._hard:
+                self._closing.cancel("it was cancelled with all below it")
+            await family.aclose()
 
     def _report(self, error: BaseException | None) -> None:
         timed_out = (
@@ -333,7 +361,7 @@ class Cell:
             reason = "returned" if self.cause is None else f"a significant child ended ({self.cause})"
             exit = Exit(kind=ExitKind.NORMAL, reason=reason)
         self.alive = False
-        self.task = self.context = self.family = self.engine = None
+        self.task = self.context = self.family = self.engine = self._closing = None
         assert self.owner is not None
         self.owner.child_ended(self, exit)
 
@@ -370,7 +398,7 @@ class _Started(trio.TaskStatus[object]):
         if cell.system.watched:
             cell.system.publish(ActorStarted(path=cell.path, time=cell.started_at))
         if cell.state is ActorState.STARTING:
-            cell._scope.deadline = float("inf")
+            cell._set_deadline(math.inf)
             cell.set_state(ActorState.RUNNING)
         else:
-            cell._lot.unpark_all()
+            cell._wake()

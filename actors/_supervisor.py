@@ -1,16 +1,16 @@
 """Supervisors: start children in order, restart them, stop them in reverse."""
 
 import math
-from collections import deque
-from collections.abc import Callable
-from typing import Any, Never, cast
+from collections.abc import Awaitable
+from types import CoroutineType
+from typing import Any, Never
 
 import trio
 
 from ._backoff import Backoff
 from ._cell import Cell
 from ._channel import Overflow
-from ._context import Context, path_logger
+from ._context import Context, PathLogger, path_logger
 from ._errors import NameTaken, OrdinaryFailure, RestartsExhausted
 from ._exit import Exit, ExitKind
 from ._ref import ActorRef, SupervisorRef, start_cell
@@ -29,20 +29,40 @@ class Engine:
     one task, `serve`, does what takes time: first starts, restarts of several children, the final stop.
     """
 
+    __slots__ = (
+        "_failed",
+        "_failure",
+        "_nursery",
+        "_queue",
+        "_restarts",
+        "_sleeper",
+        "_working",
+        "cell",
+        "children",
+        "closing",
+        "spec",
+        "system",
+    )
+
     def __init__(self, spec: SupervisorSpec, cell: Cell) -> None:
         self.spec = spec
         self.cell = cell  # the supervisor itself
         self.system = cell.system
         self.children: dict[str, Cell] = {}
         self.closing = False
-        self.log = path_logger(cell.path)
-        self._nursery: trio.Nursery | None = None
-        self._open = trio.CancelScope()  # around the working phase
+        self._nursery: trio.Nursery | None = None  # from the first child on
+        self._working: trio.CancelScope | None = None  # around what takes time, while it does
+        self._sleeper: trio.lowlevel.Task | None = None  # `serve`, while there is nothing to do
         self._failure: RestartsExhausted | None = None
-        self._queue: deque[Cell] = deque()  # to be started for the first time
+        # Lists, for they are short: an empty deque takes ten times the memory.
+        self._queue: list[Cell] = []  # to be started for the first time
         self._failed: list[Cell] = []  # to be restarted together with siblings
-        self._work = trio.Event()
-        self._restarts: deque[float] = deque()
+        self._restarts: list[float] = []
+
+    @property
+    def log(self) -> PathLogger:
+        """A logger that names the supervisor."""
+        return path_logger(self.cell.path)
 
     @property
     def nursery(self) -> trio.Nursery:
@@ -72,7 +92,7 @@ class Engine:
         self.system.registry[path] = cell.ref
         self.children[spec.name] = cell
         self._queue.append(cell)
-        self._work.set()
+        self._wake()
         return cell
 
     async def start_child(self, spec: ChildSpec[Any, Any]) -> ActorRef[Any]:
@@ -82,7 +102,9 @@ class Engine:
     def finish(self) -> None:
         """End the working phase: from now on nothing is started, and the children are stopped."""
         self.closing = True
-        self._open.cancel("the supervisor stops")
+        if self._working is not None:
+            self._working.cancel("the supervisor stops")
+        self._wake()
 
     def new_family(self, cell: Cell) -> "Family":
         """Start a supervisor for the children of a child, beside that child."""
@@ -130,7 +152,7 @@ class Engine:
             cell.launch(self._next_delay(cell))
         elif not cell.swept:
             self._failed.append(cell)
-            self._work.set()
+            self._wake()
 
     def _bury(self, cell: Cell, exit: Exit) -> None:
         del self.children[cell.spec.name]
@@ -144,7 +166,7 @@ class Engine:
         now = trio.current_time()
         limit = self.spec.intensity
         while self._restarts and self._restarts[0] < now - limit.period:
-            self._restarts.popleft()
+            del self._restarts[0]
         if len(self._restarts) < limit.restarts:
             self._restarts.append(now)
             return True
@@ -162,24 +184,46 @@ class Engine:
 
     # What takes time
 
-    async def serve(self, ready: Callable[[], None]) -> None:
+    async def serve(self, task_status: trio.TaskStatus[Any]) -> None:
         """Run the children until the supervisor is stopped, cancelled or fails.
 
         Args:
-            ready: Called when the specified children have started.
+            task_status: Told the supervisor's ref when the specified children have started.
 
         Raises:
             RestartsExhausted: Children failed too often.
             Exception: One of the specified children failed in its start.
         """
+        if not self.spec.children:
+            # The nursery waits for the first child; many a supervisor of a call never has one.
+            try:
+                await trio.lowlevel.checkpoint_if_cancelled()
+                task_status.started(self.cell.ref)
+                while not (self.closing or self._has_work()):
+                    await self._sleep()
+            except trio.Cancelled:
+                self.closing = True
+                for cell in reversed(list(self.children.values())):
+                    # Added since the cancellation; none has begun.
+                    cell.ask_end(0, "the supervisor stopped")
+                raise
+            if not self.children and self.closing:
+                return
         failure: Exception | None = None
         async with trio.open_nursery() as self._nursery:
             try:
                 try:
-                    with self._open:
-                        await self._start_specified()
-                        ready()
-                        await self._loop()
+                    if self.spec.children:
+                        with trio.CancelScope() as self._working:
+                            await self._start_specified()
+                            task_status.started(self.cell.ref)
+                    while not self.closing:
+                        if self._has_work():
+                            with trio.CancelScope() as self._working:
+                                await self._work()
+                        else:
+                            self._working = None
+                            await self._sleep()
                 except Exception as error:  # noqa: BLE001  # raised again below, outside the nursery
                     failure = error
                 self.closing = True
@@ -205,7 +249,11 @@ class Engine:
                 cell.launch(0)
                 await cell.wait_started()
 
-    async def _loop(self) -> None:
+    def _has_work(self) -> bool:
+        alone = self.spec.strategy is Strategy.ONE_FOR_ONE
+        return bool(self._failed or self._queue) or not (alone or self._first_down() is None)
+
+    async def _work(self) -> None:
         alone = self.spec.strategy is Strategy.ONE_FOR_ONE
         while True:
             # What ended a wait below may have ended the working phase, too.
@@ -215,19 +263,30 @@ class Engine:
             elif not alone and (cell := self._first_down()) is not None:
                 cell.launch(0)
                 await cell.wait_settled()
-                # This loop may wait for hours, and must not keep a child that has ended since.
-                del cell
             elif self._queue:
-                cell = self._queue.popleft()
+                cell = self._queue.pop(0)
                 if cell.exit is None:
                     cell.launch(0)
                     # With one for one only up to its first checkpoint, so that children begin in the
                     # order of the queue, and one that starts slowly does not hold up the others.
                     await (cell.wait_begun() if alone else cell.wait_settled())
-                del cell
             else:
-                self._work = trio.Event()
-                await self._work.wait()
+                return
+
+    def _sleep(self) -> Awaitable[object]:
+        """Wait for `_wake`. There is no harm in being woken for nothing."""
+        # Most supervisors do this nearly all their lives, and an event takes more memory.
+        self._sleeper = trio.lowlevel.current_task()
+        return trio.lowlevel.wait_task_rescheduled(self._abort_sleep)  # noqa: ASYNC105  (the caller does)
+
+    def _abort_sleep(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._sleeper = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _wake(self) -> None:
+        sleeper, self._sleeper = self._sleeper, None
+        if sleeper is not None:
+            trio.lowlevel.reschedule(sleeper)
 
     def _first_down(self) -> Cell | None:
         for cell in self.children.values():
@@ -277,14 +336,19 @@ class Engine:
 class Supervisor:
     """The body of an actor that is a supervisor; see `supervisor_child`."""
 
+    __slots__ = ("spec",)
+
     def __init__(self, spec: SupervisorSpec) -> None:
         self.spec = spec
 
-    async def run(self, ctx: Context[Never], /, *, task_status: trio.TaskStatus[SupervisorRef]) -> None:
+    def run(
+        self, ctx: Context[Never], /, *, task_status: trio.TaskStatus[SupervisorRef]
+    ) -> "CoroutineType[Any, Any, None]":
         """Run one life: the specified children are new actors each time."""
         cell = ctx._cell
         cell.engine = Engine(self.spec, cell)
-        await cell.engine.serve(lambda: task_status.started(cast(SupervisorRef, cell.ref)))
+        # Not awaited here: one coroutine less for as long as the supervisor lives.
+        return cell.engine.serve(task_status)  # type: ignore[return-value]  # mypy knows it as Coroutine only
 
 
 def ref_type(spec: ChildSpec[Any, Any]) -> type[ActorRef[Any]]:
@@ -341,6 +405,8 @@ def supervisor_child(
 class Family(Engine):
     """The children that an actor spawned itself."""
 
+    __slots__ = ("_done", "_scope")
+
     def __init__(self, cell: Cell) -> None:
         super().__init__(SupervisorSpec(), cell)
         self._scope = trio.CancelScope(shield=True)
@@ -350,7 +416,7 @@ class Family(Engine):
         """Serve, as a task beside that of the actor."""
         try:
             with self._scope:
-                await self.serve(lambda: None)
+                await self.serve(trio.TASK_STATUS_IGNORED)
         except Exception as error:  # noqa: BLE001  # it is the actor that crashes
             self.cell.fail(error)
         finally:

@@ -224,6 +224,42 @@ async def test_children_of_an_actor_that_does_not_listen_are_asked_politely(
     assert (asked_at, ended_at) == (0, 2)
 
 
+@pytest.mark.parametrize(
+    ("later", "ended_at", "kind"),
+    [
+        ("", 5, ExitKind.STOPPED),
+        ("stop", 3, ExitKind.STOPPED),
+        ("stop now", 1, ExitKind.STOPPED),
+        ("kill", 1, ExitKind.KILLED),
+    ],
+)
+async def test_children_that_outlast_the_body_have_the_grace_that_is_left(
+    later: str, ended_at: float, kind: ExitKind, autojump_clock: MockClock
+) -> None:
+    async def child(ctx: Context[str], /, *, task_status: trio.TaskStatus[None]) -> None:
+        asked = ctx.stop_requested
+        task_status.started()
+        await asked.wait()
+        await trio.sleep_forever()
+
+    async def run(ctx: Context[str], /, *, task_status: trio.TaskStatus[None]) -> None:
+        await ctx.spawn(ChildSpec(name="child", run=child, grace=60))
+        task_status.started()
+        await trio.sleep_forever()
+
+    async with open_system() as system:
+        ref = await system.start(ChildSpec(name="a", run=run))
+        ref.request_stop(5)
+        await trio.sleep(1)
+        assert system.lookup("a/child") is not None
+        if later == "kill":
+            ref.kill()
+        elif later:
+            ref.request_stop(0 if later == "stop now" else 2)
+        assert (await ref.wait_stopped()).kind is kind
+        assert trio.current_time() == ended_at
+
+
 async def test_spawned_child_is_restarted_on_its_own(autojump_clock: MockClock) -> None:
     probe = Probe()
     async with open_system() as system:
