@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 # The demo needs local speech and the terminal view; development everything.
 RUN_STAMP := $(VENV)/.run-ready
 DEV_STAMP := $(VENV)/.dev-ready
+NOTEBOOK_STAMP := $(VENV)/.notebook-ready
 OUT ?= demo-out
 # 114, 128: our startable functions are started by the supervisor. 120: what follows a failed start is shielded or
 # synchronous. 124: an actor's body is async by its contract.
 ASYNC_OFF := ASYNC114,ASYNC120,ASYNC124,ASYNC128
 
-.PHONY: demo test exhaustive lint format wheel bench bench-full soak docs clean
+.PHONY: demo test exhaustive lint format wheel bench bench-full soak notebooks docs clean
 
 $(VENV)/bin/pip:
 	$(PYTHON) -c 'import sys; sys.exit("callboard needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -24,7 +25,11 @@ $(RUN_STAMP): $(VENV)/bin/pip pyproject.toml
 
 $(DEV_STAMP): $(VENV)/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[speech,cli,dev]'
-	touch $@ $(RUN_STAMP)
+	touch $@ $(RUN_STAMP) $(NOTEBOOK_STAMP)
+
+$(NOTEBOOK_STAMP): $(VENV)/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[speech,notebook]'
+	touch $@
 
 demo: $(RUN_STAMP)
 	$(BIN)/callboard demo --out $(OUT)
@@ -77,6 +82,10 @@ bench-full: $(DEV_STAMP)
 # Calls that come and go for ten minutes; SOAK="--minutes 120 --provider deepgram" for another one.
 soak: $(DEV_STAMP)
 	$(BIN)/python benchmarks/soak.py $(SOAK)
+
+# All notebooks from top to bottom, each in a kernel of its own; NOTEBOOKS="--write" keeps the outputs.
+notebooks: $(NOTEBOOK_STAMP)
+	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
 
 # The pages that are made from the code.
 docs: $(DEV_STAMP)

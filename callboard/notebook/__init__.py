@@ -18,6 +18,7 @@ from ._chaos_figures import (
     distribution as distribution,
     recovery_plot as recovery_plot,
 )
+from ._chaos_lab import quick_plan as quick_plan, run_plans as run_plans, smallest_plan as smallest_plan
 from ._console import Console as Console
 from ._errors import (
     LabEnded as LabEnded,

@@ -67,7 +67,7 @@ def spectrogram(samples: Samples, rate_hz: int, *, start: float = 0.0, title: st
     plot, (axes,) = new_plot(height=3.0)
     at, frequencies, power = power_by_time(samples, rate_hz)
     # A picture has no more points than this one is wide.
-    step = max(1, len(at) // 1000)
+    step = max(1, len(at) // 500)
     shown = axes.pcolormesh(
         at[::step] + start,
         frequencies / 1000,

@@ -119,7 +119,7 @@ def play_out(
     now = 0.0
     end = max((at for at, _ in arrivals), default=0.0) + sum(length for _, length in arrivals) + lead
     while now <= end:
-        while waiting and waiting[0][0] <= now:
+        while waiting and waiting[0][0] <= now + 1e-9:
             at, length = waiting.pop(0)
             n = round(length * rate)
             frame = AudioFrame(payload=b"\x80" * n, format=ULAW_8K, position=position)

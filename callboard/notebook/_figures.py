@@ -71,7 +71,7 @@ def waveform(view: CallView, *, start: float = 0.0, end: float | None = None) ->
                     xycoords=("data", "axes fraction"),
                     fontsize=7.5,
                     color=RED,
-                    ha="left",
+                    ha="left" if event.at < start + 0.8 * (last - start) else "right",
                     va="bottom",
                 )
     parts[0].set_xlim(start, last)

@@ -9,7 +9,7 @@ from callboard.actors import AgentEvent, Call, Edge, EventStream, Scenario, Voic
 from callboard.actors.emulators import Caller, CarrierCall
 from callboard.media import PlayoutChunk
 
-from ._happenings import EventTable, Happenings
+from ._happenings import EventTable, Happenings, LabEvent
 from ._view import CallView, Conversation, LedgerSample, SpokenLine
 
 # An hour of an agent that talks all the time, sampled every 20 ms.
@@ -182,6 +182,11 @@ class StagedCall:
             self._stream_at = self.carrier_call.result().started_at
         return self._placed_at if self._stream_at is None else self._stream_at
 
+    @staticmethod
+    def _shares(event: LabEvent, began_at: float, ended_at: float) -> bool:
+        """Whether something that all calls share was killed while this one was up."""
+        return event.kind == "kill" and event.call is None and began_at <= event.at <= ended_at
+
     def view(self) -> CallView:
         """The call as it is now."""
         call, result = self.call, self.carrier_call.result()
@@ -208,7 +213,7 @@ class StagedCall:
                 (
                     attrs.evolve(event, at=round(event.at - offset, 6))
                     for event in self._happenings.events
-                    if event.call == self.number
+                    if event.call == self.number or self._shares(event, offset, offset + result.duration)
                 ),
                 title=f"call {self.number}",
             ),

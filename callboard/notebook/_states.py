@@ -18,6 +18,7 @@ from ._traces import Wire
 # Names of one move that are written out.
 NAMES = 3
 BEND = 0.16
+ENDS = frozenset({"ended", "closed"})
 
 
 @attrs.frozen(kw_only=True)
@@ -74,21 +75,19 @@ class StateTable:
 
         Args:
             passed: How often ways were taken, by the names of both states (`Replay.passed`); those are pointed out.
-            closing: Also draw the ways that are taken when the socket closes, which lead to the end from everywhere.
+            closing: Also draw the ways to the end, which are there from almost everywhere: errors that end a session,
+                and the closing of the socket.
         """
         from matplotlib.patches import FancyArrowPatch
 
         passed = passed or {}
-        moves = [
-            move
-            for move in self.moves
-            if closing or (move.sent, move.received) != ((), ("ConnectionClosed",))
-        ]
+        moves = [move for move in self.moves if closing or move.after not in ENDS]
+        states = [state for state in self.states if closing or state not in ENDS]
         plot, (axes, legend) = new_plot(1, 2, height=4.6, width=11.0, width_ratios=(1.0, 1.05))
-        n = len(self.states)
+        n = len(states)
         place = {
             state: (math.cos(math.pi * (0.5 - 2 * k / n)) * 1.25, math.sin(math.pi * (0.5 - 2 * k / n)))
-            for k, state in enumerate(self.states)
+            for k, state in enumerate(states)
         }
         for number, move in enumerate(moves, 1):
             (x1, y1), (x2, y2) = place[move.before], place[move.after]
@@ -135,7 +134,7 @@ class StateTable:
         axes.set_xlim(-1.7, 1.7)
         axes.set_ylim(-1.3, 1.3)
         axes.set_aspect("equal")
-        note = "" if closing else "; each leads to closed when the socket closes"
+        note = "" if closing else ", without the ways to the end"
         axes.set_title(self.name + note, fontsize=10, loc="left")
         for each in (axes, legend):
             each.axis("off")

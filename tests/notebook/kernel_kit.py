@@ -87,7 +87,8 @@ def _connect(manager: KernelManager) -> BlockingKernelClient:
 
 @contextmanager
 def open_kernel() -> Generator[Kernel, None, None]:
-    manager = KernelManager()
+    # Without ports, which others may want.
+    manager = KernelManager(transport="ipc")
     manager.start_kernel()
     try:
         kernel = Kernel(manager, _connect(manager))

@@ -10,6 +10,10 @@ from callboard.notebook import Console, LabCall, LabEnded, start
 pytest.importorskip("ipywidgets")
 
 
+def talks(_call: LabCall, _breath: float = 0.0) -> bool:
+    return True
+
+
 async def until(done: Callable[[], bool]) -> None:
     with trio.fail_after(20.0):
         while not done():  # noqa: ASYNC110  # as somebody who looks at the widgets
@@ -26,7 +30,7 @@ async def test_a_call_is_made_by_hand_and_a_key_interrupts(monkeypatch: pytest.M
         call = console.dial()
         await until(lambda: bool(console.call_button.disabled))
         # A key while the agent speaks; the next ones are only typed.
-        monkeypatch.setattr(LabCall, "agent_talks", lambda *_: True)
+        monkeypatch.setattr(LabCall, "agent_talks", talks)
         assert not console.say_button.disabled
         console.line.value = "A"
         console.line.value = "Are you open on Monday?"
