@@ -3,6 +3,7 @@
 All of them take `--port --provider-url --config --stats-file` and listen on 127.0.0.1.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -147,6 +148,10 @@ class Place:
             os.sched_setaffinity(0, {self.processor})
         if self.nice:
             os.nice(self.nice)
+            # Where Linux schedules sessions as groups, a process is only as urgent as its session is.
+            os.setsid()
+            with contextlib.suppress(OSError):
+                Path("/proc/self/autogroup").write_text(str(self.nice))
 
 
 @attrs.frozen(kw_only=True)
