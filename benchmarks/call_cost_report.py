@@ -102,6 +102,7 @@ def capacity_table(content: Mapping[str, object]) -> str:
                 f"{good}{' (the load limits)' if one['load_limited'] else ''}",
                 str(one["bad"] or "-"),
                 f"{_middle(at, 'cores'):.2f}",
+                f"{_middle(at, 'load_cores'):.2f}",
                 f"{_middle(at, 'cpu_per_call_minute'):.3f}",
                 _pair(seen, "uplink_p50", "uplink_p99"),
                 _pair(seen, "clear_p50", "clear_p99"),
@@ -116,7 +117,7 @@ def capacity_table(content: Mapping[str, object]) -> str:
         "cores",
         "CPU s / call-min",
     ]
-    return table([*head, "uplink p50 / p99 ms", "clear p50 / p99 ms"], rows)
+    return table([*head, "CPU s / call-min", "uplink p50 / p99 ms", "clear p50 / p99 ms"], rows)
 
 
 def _middle(runs: Sequence[Json], key: str) -> float:

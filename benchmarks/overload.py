@@ -40,6 +40,7 @@ def report(content: Mapping[str, object]) -> str:
                 str(seen["calls"]),
                 str(seen["refused"]),
                 f"{number(run['cores']):.2f}",
+                f"{number(run['load_cores']):.2f}",
                 f"{number(seen['uplink_p50']):.1f} / {number(seen['uplink_p99']):.1f}",
                 f"{number(seen['clear_p50']):.1f} / {number(seen['clear_p99']):.1f}",
                 str(seen["stale_messages"]),
@@ -47,8 +48,8 @@ def report(content: Mapping[str, object]) -> str:
                 "; ".join(faults) or "all good",
             ]
         )
-    head = ["", "offered", "accepted", "refused", "cores", "uplink p50 / p99 ms", "clear p50 / p99 ms"]
-    return table([*head, "stale messages", "underrun", "accepted calls"], rows)
+    head = ["", "offered", "accepted", "refused", "cores", "load, cores", "uplink p50 / p99 ms"]
+    return table([*head, "clear p50 / p99 ms", "stale messages", "underrun", "accepted calls"], rows)
 
 
 def healthy_number(config: str, folder: Path) -> int | None:
