@@ -37,7 +37,7 @@ def distribution(values: Mapping[str, Sequence[float]], *, x: str, title: str = 
     axes.set_ylabel("part of all")
     axes.set_title(title, fontsize=10, loc="left")
     axes.grid(alpha=0.25, which="both")
-    axes.legend(fontsize=8, loc="lower right", framealpha=0.85)
+    axes.legend(fontsize=8, loc="best", framealpha=0.85)
     return plot
 
 
@@ -49,7 +49,8 @@ def recovery_plot(report: ChaosReport) -> Plot:
     }
     return distribution(
         {names.get(what, what): values for what, values in sorted(report.recoveries.items())},
-        x="seconds until it stood again (0.001 and less at the left edge)",
+        x="seconds until it stood again",
+        log=False,
     )
 
 

@@ -61,13 +61,14 @@ def waveform(view: CallView, *, start: float = 0.0, end: float | None = None) ->
         axes.fill_between(at, low, high, color=colour, linewidth=0.4, edgecolor=colour)
         axes.set_ylabel(f"{side}\n(full scale = 1)", fontsize=9)
         axes.grid(axis="x", alpha=0.25)
-        for event in view.events.where("kill", after=start, before=last):
+        for place, event in enumerate(view.events.where("kill", after=start, before=last)):
             axes.axvline(event.at, color=RED, linewidth=1.2)
             if channel == 0:
                 name = event.path.removeprefix(f"{view.path}/").replace(view.call_id, "call")
                 axes.annotate(
                     f"kill {name}",
-                    (event.at, 1.02),
+                    # In two rows, for they may be close to one another.
+                    (event.at, 1.02 + 0.12 * (place % 2)),
                     xycoords=("data", "axes fraction"),
                     fontsize=7.5,
                     color=RED,
@@ -147,8 +148,10 @@ def _sessions(view: CallView) -> Iterator[tuple[float, float, str]]:
     name = ""
     for event in view.events.where("ProviderReady", "ProviderLost"):
         if event.kind == "ProviderReady":
-            if begun is None:
-                begun, name = event.at, event.text.removeprefix("provider=").partition(" ")[0]
+            if begun is not None:
+                # The one before ended without a word about it.
+                yield begun, event.at, name
+            begun, name = event.at, event.text.removeprefix("provider=").partition(" ")[0]
         elif begun is not None:
             yield begun, event.at, name
             begun = None

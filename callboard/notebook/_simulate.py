@@ -1,11 +1,13 @@
 """Hours of calls in seconds: the same stage as a lab's, under a virtual clock."""
 
+import contextlib
 import fnmatch
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
@@ -15,7 +17,7 @@ from callboard.actors.brains import Brain, RuleBrain
 from callboard.actors.emulators import ScriptedCaller, Step
 from callboard.actors.emulators._carrier_stride import WIRE
 from callboard.media.speech import load_speech
-from callboard.testing import Simulation, Transport, random_caller, simulate as run_simulation
+from callboard.testing import Simulation, SimulationHung, Transport, random_caller, simulate as run_simulation
 from callboard.testing._world import STRIDES
 
 from ._errors import LabRunning
@@ -33,6 +35,8 @@ TAIL = 0.05
 # A tree is kept for so many moments.
 TREES = 60
 WATCHDOG = 600.0
+# An interrupted simulation has ended within this, float seconds.
+STOP_WAIT = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -154,14 +158,16 @@ def simulate(
     times = [0.0] if len(planned) == 1 else sorted(rng.uniform(0, last) for _ in planned)
     plan = _Plan(list(zip(times, planned, strict=True)), sorted(kills), minutes * 60, scenario)
     began_at = time.perf_counter()
+    stop = _Stop()
     with LogTail() as tail:
         told = _outside_trio(
             lambda: run_simulation(
-                lambda simulation: _run(simulation, options, plan),
+                lambda simulation: stop.guard(_run(simulation, options, plan)),
                 seed=seed,
                 transport=transport,
                 watchdog=WATCHDOG,
-            )
+            ),
+            stop,
         )
     return attrs.evolve(told, wall=time.perf_counter() - began_at, log=tail)
 
@@ -236,22 +242,50 @@ async def _look(stage: Stage, trees: list[TreeSnapshot], every: float) -> None:
         trees.append(_snapshot(stage))
 
 
-def _outside_trio(run: Callable[[], Simulated]) -> Simulated:
+class _Stop:
+    """Ends a simulation that runs in another thread."""
+
+    def __init__(self) -> None:
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._scope = trio.CancelScope()
+
+    async def guard(self, running: Coroutine[Any, Any, Simulated]) -> Simulated:
+        self._token = trio.lowlevel.current_trio_token()
+        with self._scope:
+            return await running
+        raise SimulationHung("it was interrupted")
+
+    def request(self) -> None:
+        if self._token is not None:
+            with contextlib.suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self._scope.cancel)
+
+
+def _outside_trio(run: Callable[[], Simulated], stop: _Stop) -> Simulated:
     """Run it here, or in a thread where Trio runs here already: there can be one in a thread."""
     if not trio.lowlevel.in_trio_run():
         return run()
     results: list[Simulated] = []
     errors: list[BaseException] = []
+    done = threading.Event()
 
     def work() -> None:
         try:
             results.append(run())
-        except BaseException as error:  # noqa: BLE001  # it is raised again by whoever waits
+        except BaseException as error:  # noqa: BLE001, ASYNC103  # it is raised again by whoever waits
             errors.append(error)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=work, name="callboard-simulation", daemon=True)
     thread.start()
-    thread.join()
+    try:
+        # Not a join: one that was interrupted takes the thread for ended (seen with Python 3.11).
+        done.wait()
+    except BaseException:
+        stop.request()
+        done.wait(STOP_WAIT)
+        raise
     if errors:
         raise errors[0]
     return results[0]
