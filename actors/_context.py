@@ -36,12 +36,13 @@ def path_logger(path: str) -> PathLogger:
 class Context(Generic[M]):
     """One life of an actor, as its body sees it. Made by the supervisor."""
 
-    __slots__ = ("_cell", "_log", "_stop_requested")
+    __slots__ = ("_cell", "_log", "_stop_requested", "_stop_scope")
 
     def __init__(self, cell: "Cell") -> None:
         self._cell = cell
         self._log: PathLogger | None = None
         self._stop_requested: trio.Event | None = None
+        self._stop_scope: trio.CancelScope | None = None
 
     @property
     def path(self) -> str:
@@ -79,6 +80,25 @@ class Context(Generic[M]):
         if self._stop_requested is None:
             self._stop_requested = trio.Event()
         return self._stop_requested
+
+    def stop_scope(self) -> trio.CancelScope:
+        """A scope that is cancelled when the actor is asked to stop, for what is not worth finishing then.
+
+        Like `stop_requested`, and without a task that waits for it. The newest scope counts, each is for one use.
+        """
+        scope = self._stop_scope = trio.CancelScope()
+        if self.stop_requested.is_set():
+            scope.cancel("the actor was asked to stop")
+        return scope
+
+    def request_stop(self) -> bool:
+        """Used by the runtime: tell the body to finish. False if it cannot notice."""
+        if self._stop_requested is None:
+            return False
+        self._stop_requested.set()
+        if self._stop_scope is not None:
+            self._stop_scope.cancel("the actor was asked to stop")
+        return True
 
     @property
     def swept(self) -> bool:

@@ -247,32 +247,23 @@ class Listeners(Generic[E]):
         A life that was killed has lost the calls of one event at most; the rest waits for the next life.
         """
         stop = context.stop_requested
-        waiting = trio.CancelScope()
         task_status.started()
-        async with trio.open_nursery() as nursery:
-
-            async def stop_waiting() -> None:
-                await stop.wait()
-                waiting.cancel("asked to stop")
-
-            nursery.start_soon(stop_waiting)
-            while True:
-                item = None
-                try:
-                    item = self._queue.receive_nowait()
-                except trio.WouldBlock:
-                    if stop.is_set():
-                        # The queue stays open: there may be another life, with the same queue.
-                        break
-                    with trio.CancelScope() as waiting:
-                        item = await self._queue.receive()
-                if item is None:
-                    continue
-                event, listeners, registered = item
-                for listener in listeners:
-                    if not registered or self._listens(listener, type(event)):
-                        await self._call(listener, event, context)
-            nursery.cancel_scope.cancel(reason="the listeners are done")
+        while True:
+            item = None
+            if self._queue.depth:
+                item = self._queue.receive_nowait()
+            elif stop.is_set():
+                # The queue stays open: there may be another life, with the same queue.
+                return
+            else:
+                with context.stop_scope():
+                    item = await self._queue.receive()
+            if item is None:
+                continue
+            event, listeners, registered = item
+            for listener in listeners:
+                if not registered or self._listens(listener, type(event)):
+                    await self._call(listener, event, context)
 
     def _listens(self, listener: Listener, kind: type[object]) -> bool:
         return listener in self._by_kind.get(kind, ())

@@ -405,12 +405,13 @@ def supervisor_child(
 class Family(Engine):
     """The children that an actor spawned itself."""
 
-    __slots__ = ("_done", "_scope")
+    __slots__ = ("_done", "_over", "_scope")
 
     def __init__(self, cell: Cell) -> None:
         super().__init__(SupervisorSpec(), cell)
         self._scope = trio.CancelScope(shield=True)
-        self._done = trio.Event()
+        self._done: trio.Event | None = None  # for who waits
+        self._over = False
 
     async def run(self) -> None:
         """Serve, as a task beside that of the actor."""
@@ -420,11 +421,16 @@ class Family(Engine):
         except Exception as error:  # noqa: BLE001  # it is the actor that crashes
             self.cell.fail(error)
         finally:
-            self._done.set()
+            self._over = True
+            if self._done is not None:
+                self._done.set()
 
     async def aclose(self) -> None:
         """Stop the children and wait for their end; once cancelled, without grace."""
         self.finish()
+        self._done = trio.Event()
+        if self._over:
+            self._done.set()
         try:
             await self._done.wait()
         finally:

@@ -166,6 +166,16 @@ async def test_what_waits_is_still_called_at_a_polite_stop(autojump_clock: objec
     assert len(log) == 2
 
 
+async def test_listeners_are_called_by_one_task_alone(autojump_clock: object) -> None:
+    listeners: Listeners[Event] = Listeners("x")
+    async with calling(listeners):
+        await settle()
+        before = trio.lowlevel.current_statistics().tasks_living
+    await settle()
+    # The listeners', and that of the system's root, which ended with them.
+    assert before - trio.lowlevel.current_statistics().tasks_living == 2
+
+
 async def test_another_life_goes_on_with_the_same_queue() -> None:
     listeners: Listeners[Event] = Listeners("x")
     log: list[Event] = []

@@ -140,6 +140,36 @@ async def test_cancelled_stop_leaves_the_request_standing(autojump_clock: MockCl
     assert log == ["0 asked", "3 finished", "4 ended"]
 
 
+async def test_stop_scope_is_cancelled_when_the_actor_is_asked_to_stop_and_the_actor_is_not(
+    autojump_clock: MockClock,
+) -> None:
+    log: list[str] = []
+
+    async def run(ctx: Context[str], /, *, task_status: trio.TaskStatus[None]) -> None:
+        def note(what: str) -> None:
+            log.append(f"{trio.current_time():g} {what}")
+
+        with ctx.stop_scope():
+            note("not yet")
+        task_status.started()
+        with ctx.stop_scope() as scope:
+            await trio.sleep_forever()
+        assert scope.cancelled_caught
+        note("asked")
+        with ctx.stop_scope() as scope:
+            await trio.sleep_forever()
+        assert scope.cancelled_caught
+        note("still asked")
+        await trio.sleep(2)
+        note("finished")
+
+    async with open_system() as system:
+        ref = await system.start(ChildSpec(name="a", run=run))
+        await trio.sleep(1)
+        assert (await ref.stop(5)).kind is ExitKind.STOPPED
+    assert log == ["0 not yet", "1 asked", "1 still asked", "3 finished"]
+
+
 async def test_actor_that_never_looked_is_stopped_without_waiting(autojump_clock: MockClock) -> None:
     probe = Probe()
     async with open_system() as system:
