@@ -2,6 +2,7 @@
 
 import base64
 
+import attrs
 import pytest
 
 from load_figures import figures_of
@@ -75,6 +76,12 @@ def test_a_piece_that_does_not_come_is_a_gap(ends: BothEnds) -> None:
     assert found.heard_octets == 2.9 * 8000
     figures = figures_of([ends.record], 0.0, ends.loop.now + 5.0)
     assert figures.complete == pytest.approx(2.9 / 3.0)
+    assert figures.lost == pytest.approx(100.0)
+    assert "3.33% of the answers missing" in figures.faults(attrs.evolve(figures, complete=1.0, lost=0.0))
+    # What a system does to a single call as well is not a fault of the level.
+    words = "of the answers missing"
+    assert not any(words in one for one in figures.faults(attrs.evolve(figures, complete=0.93, lost=90.0)))
+    assert any(words in one for one in figures.faults(attrs.evolve(figures, complete=0.99, lost=70.0)))
 
 
 def test_a_carrier_with_nothing_to_play_counts_the_time(ends: BothEnds) -> None:
