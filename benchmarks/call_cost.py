@@ -1,4 +1,4 @@
-"""What a phone call costs, side by side: callboard, the bare relay under it, and Pipecat.
+"""What a phone call costs, side by side: callboard, a bare relay, and Pipecat.
 
     python benchmarks/call_cost.py --calls 20 --seconds 24 --repetitions 3
     python benchmarks/call_cost.py --capacity
@@ -173,12 +173,12 @@ class Search:
 
     def find(self, start: int, most: int = MOST_CALLS) -> Json:
         """Grow by half until a level fails, then bisect."""
-        calls = start
-        while calls <= most:
+        calls = min(start, most)
+        while self.good < most:
             if not self.healthy(calls):
                 self.bad = calls
                 break
-            self.good, calls = calls, max(calls + 1, int(calls * GROWTH))
+            self.good, calls = calls, min(most, max(calls + 1, int(calls * GROWTH)))
         while self.bad is not None and self.bad - self.good > max(1, CLOSE * self.bad):
             middle = (self.good + self.bad) // 2
             if self.healthy(middle):
@@ -205,7 +205,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=CYCLE, help="measured (default: %(default)s)")
     parser.add_argument("--repetitions", type=int, default=3, help="of everything (default: %(default)s)")
     parser.add_argument(
-        "--systems", default="relay,callboard,pipecat", help=f"of {', '.join(SYSTEMS)}, with commas"
+        "--systems",
+        default="relay,callboard,callboard-library,pipecat",
+        help=f"of {', '.join(SYSTEMS)}, with commas",
     )
     parser.add_argument("--configs", default=",".join(CONFIGS), help="with commas (default: %(default)s)")
     parser.add_argument("--retries", type=int, default=1, help="of a disturbed run (default: %(default)s)")

@@ -14,7 +14,7 @@ from typing import cast
 
 import attrs
 
-from call_cost import Level, line, run_level
+from call_cost import Level, measured
 from load_script import CYCLE
 from results import FOLDER, Json, load, number, save, table
 from systems import CONFIGS, SYSTEMS
@@ -71,19 +71,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=CYCLE, help="measured (default: %(default)s)")
     parser.add_argument("--ramp", type=float, default=RAMP, help="in which calls come (default: %(default)s)")
     parser.add_argument("--nice", type=int, default=0, help="of system and load; less than 0 needs root")
+    parser.add_argument("--retries", type=int, default=0, help="of a disturbed run (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help="default: %(default)s")
     options = parser.parse_args(argv)
     healthy = options.healthy or healthy_number(options.config, options.out)
     if healthy is None:
         parser.error("say --healthy N, or run call_cost.py --capacity first")
     calls = 2 * healthy
-    level = Level(seconds=options.seconds, nice=options.nice, pace=options.ramp / calls)
+    level = Level(
+        seconds=options.seconds, retries=options.retries, nice=options.nice, pace=options.ramp / calls
+    )
     runs: list[Json] = []
     for way, arguments in WAYS.items():
         system = attrs.evolve(SYSTEMS["callboard"], arguments=arguments)
-        run = run_level(system, options.config, calls, level)
-        runs.append({**run, "way": way})
-        print(f"{way}: {line(run)}", flush=True)
+        print(f"{way}: ", end="", flush=True)
+        runs.append({**measured(system, options.config, calls, level), "way": way})
     content: Json = {"runs": runs, "healthy": healthy, "config": options.config}
     path = save("overload", content, options.out)
     print(f"\n{report(content)}\n\nwritten to {path}")

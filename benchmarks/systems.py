@@ -102,8 +102,8 @@ SYSTEMS = {
     system.name: system
     for system in (
         SystemUnderTest(name="relay", title="bare trio-websocket relay", script=HERE / "relay.py"),
-        _callboard("callboard", "callboard"),
-        _callboard("callboard-library", "callboard on trio-websocket", "--websockets", "library"),
+        _callboard("callboard", "callboard, direct WebSockets"),
+        _callboard("callboard-library", "callboard, trio-websocket", "--websockets", "library"),
         *(
             _callboard(
                 f"callboard-{ms}ms",

@@ -13,51 +13,18 @@ from performance import PageError, replaced
 from plots import draw_call_cost
 from results import Json, load, save, spread, table
 
+from .result_kit import made_up
+
 PAGE = Path(__file__).parent.parent.parent / "docs" / "performance.md"
 
 
-def run(system: str, cpu: float, repetition: int = 0, config: str = "passthrough") -> Json:
-    figures: Json = {
-        "calls": 20,
-        "refused": 0,
-        "uplink_p50": 0.5,
-        "uplink_p99": 2.0 if system == "callboard" else 1.0,
-        "first_audio_p50": 1.0,
-        "first_audio_p99": None,
-        "complete": 1.0,
-        "silence": 0.0,
-        "clear_p50": None,
-        "clear_p99": 1.0,
-        "stale_messages": 0,
-        "stale_barge_ins": 0,
-        "barge_ins": 7,
-        "teardown_p99": 3.0,
-    }
-    return {
-        "system": system,
-        "config": config,
-        "calls": 20,
-        "repetition": repetition,
-        "figures": figures,
-        "faults": [],
-        "healthy": True,
-        "cpu_per_call_minute": cpu,
-        "cores": 0.2,
-        "load_cores": 0.1,
-        "others": [0.0, 0.0],
-        "rss_per_call": 120_000.0,
-        "idle_rss": 58_000_000,
-        "left": {"handles": 0, "threads": 0, "rss": 100, "tasks": 2},
-    }
-
-
 RUNS: list[Json] = [
-    run("relay", 1.0),
-    run("callboard", 0.8),
-    run("relay", 2.0, 1),
-    run("callboard", 1.8, 1),
-    run("relay", 1.0, 2),
-    run("callboard", 0.7, 2),
+    made_up("relay", 1.0),
+    made_up("callboard", 0.8),
+    made_up("relay", 2.0, 1),
+    made_up("callboard", 1.8, 1),
+    made_up("relay", 1.0, 2),
+    made_up("callboard", 0.7, 2),
     {"system": "pipecat", "config": "passthrough", "calls": 20, "error": "pipecat is left out: no network"},
 ]
 CONTENT: Json = {"runs": RUNS, "calls": 20}
@@ -66,7 +33,7 @@ CONTENT: Json = {"runs": RUNS, "calls": 20}
 def test_ratios_are_taken_within_a_repetition() -> None:
     assert ratios(RUNS[:6], "callboard") == pytest.approx([0.8, 0.9, 0.7])
     shown = report(CONTENT)
-    assert "| callboard | 0.80 (0.70 to 0.90) | 0.800 |" in shown
+    assert "| callboard, direct WebSockets | 0.80 (0.70 to 0.90) | 0.800 |" in shown
     assert "2 tasks" in shown
     assert "pipecat is left out: no network" in shown
 
@@ -83,7 +50,7 @@ def test_budgets_say_what_was_met() -> None:
     assert "against Pipecat | at most 0.35 | - | not measured |" in shown
     assert "| uplink delay p99 above the relay's, 20 calls | at most 5 ms | 1.00 ms | met |" in shown
     assert "| memory of an idle server | at most 60 MB | 58 MB | met |" in shown
-    dear: Json = {"runs": [run("relay", 1.0), run("callboard", 1.2)]}
+    dear: Json = {"runs": [made_up("relay", 1.0), made_up("callboard", 1.2)]}
     assert "| at most 1 | 1.20 | missed |" in budget_table({"call_cost": dear})
 
 
