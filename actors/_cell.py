@@ -215,7 +215,9 @@ class Cell:
         self.begun = self.started = self.swept = False
         self.kill_reason = self.inner_error = self.cause = None
         # The scope exists before the task first runs, so that stop and kill can reach it there too.
-        self._scope = trio.CancelScope(shield=True)
+        # It has its deadline from the start: each change of one costs as much as a scope.
+        timeout = math.inf if delay > 0 else trio.current_time() + self.spec.start_timeout
+        self._scope = trio.CancelScope(shield=True, deadline=timeout)
         self._hard = False
         self.owner.nursery.start_soon(self._live, delay, name=self.path)
 
@@ -241,7 +243,8 @@ class Cell:
         if not self.begun or grace <= 0:
             self._cancel(reason)
         else:
-            self._set_deadline(min(self._scope.deadline, trio.current_time() + grace))
+            if grace < math.inf:
+                self._set_deadline(min(self._scope.deadline, trio.current_time() + grace))
             if self.engine is not None:
                 self.engine.finish()
             elif self.context is None or not self.context.request_stop():
@@ -300,6 +303,7 @@ class Cell:
                 with self._scope:
                     if delay > 0:
                         await trio.sleep(delay)
+                        self._scope.deadline = trio.current_time() + self.spec.start_timeout
                     if not self._scope.cancel_called:
                         await self._begin()
             finally:
@@ -329,7 +333,6 @@ class Cell:
                     )
                 )
         self.set_state(ActorState.STARTING)
-        self._scope.deadline = now + self.spec.start_timeout
         context: Context[Any] = Context(self)
         self.context = context
         run = cast(ActorFn[Any, Any], getattr(self.spec.run, "run", self.spec.run))
@@ -405,7 +408,8 @@ class _Started(trio.TaskStatus[object]):
         if cell.system.watched:
             cell.system.publish(ActorStarted(path=cell.path, time=cell.started_at))
         if cell.state is ActorState.STARTING:
-            cell._set_deadline(math.inf)
+            if cell._scope.deadline < math.inf:
+                cell._set_deadline(math.inf)
             cell.set_state(ActorState.RUNNING)
         else:
             cell._wake()

@@ -325,6 +325,9 @@ class Engine:
     async def _wait_down(self, cell: Cell, *, polite: bool = True) -> bool:
         """Wait for the end of a child that was asked to end; False if it is stuck."""
         grace = cell.spec.grace
+        if grace == math.inf:
+            await cell.wait_for(lambda: not cell.alive)
+            return True
         with trio.move_on_after((grace if polite else 0) + max(grace, CLEAN_UP)):
             await cell.wait_for(lambda: not cell.alive)
             return True
