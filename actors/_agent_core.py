@@ -267,18 +267,18 @@ class AgentCore:
             self.tools.session_lost(self._calls_of_turn())
             self.dialogue.session_lost()
             self.outbox.hold()
-        if not event.was_clean:
-            reason = event.reason or f"the connection ended with {event.code}"
-            if self.news is not None:
-                if event.status is not None:
-                    self.news.handshake_refused(event.status, event.headers, event.body)
-                self.news.web_socket_error(
-                    WebSocketErrorData(
-                        message=reason,
-                        code=event.code if event.was_open else None,
-                        will_reconnect=event.will_reconnect,
-                    )
+        reason = event.reason or f"the connection ended with {event.code}"
+        if self.news is not None and not event.was_clean:
+            if event.status is not None:
+                self.news.handshake_refused(event.status, event.headers, event.body)
+            self.news.web_socket_error(
+                WebSocketErrorData(
+                    message=reason,
+                    code=event.code if event.was_open else None,
+                    will_reconnect=event.will_reconnect,
                 )
+            )
+        if not event.wanted:
             self.publish(
                 AgentEvents.ProviderLost(
                     client=self.client,

@@ -277,7 +277,8 @@ class ProviderConnection(Generic[Out, In]):
                 self._have_socket = trio.Event()
             self._outbox.close_gate()
             self._past = WebSocketStatistics.total((self._past, socket.statistics()))
-            if self._closing or successor is not None:
+            wanted = self._closing or successor is not None
+            if wanted:
                 code, reason, clean = NORMAL, "" if successor is None else "renewed", True
             line.released.set()
             self._lost(
@@ -288,6 +289,7 @@ class ProviderConnection(Generic[Out, In]):
                     was_open=True,
                     web_socket_id=socket.id,
                     will_reconnect=not self._closing and not failed,
+                    wanted=wanted,
                 )
             )
         if self._closing:

@@ -160,6 +160,8 @@ class Disconnected:
     """False where no socket had been opened."""
     web_socket_id: str
     will_reconnect: bool
+    wanted: bool = False
+    """By us: the client was closed, or another session took over."""
     status: int | None = None
     """The HTTP status, where the server refused the upgrade."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)

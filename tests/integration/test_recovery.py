@@ -83,6 +83,9 @@ async def test_lost_while_idle(provider: str, loss: Loss, autojump_clock: object
         assert await talk.turn("hello") == "You said hello"
         await lost(talk, loss)
         await go_on(talk)
+        # However politely the session was ended, somebody may want to know.
+        events = [event for event in talk.events if isinstance(event, AgentEvents.ProviderLost)]
+        assert [(event.provider, event.will_reconnect) for event in events][:1] == [(provider, True)]
         assert talk.history() == [
             ("user", "hello"),
             ("assistant", "You said hello"),
