@@ -274,9 +274,6 @@ class DirectConnection:
         """Close with a handshake; the stream stays open. Waits for the peer as long as it takes."""
         if self._framing.closed is None and not self._ended:
             octets = self._framing.close(code, reason or "")
-            if self._reading:
-                self._interrupted = True
-                self._wire.interrupt()
             if self._pumping:
                 self._pending += octets
             else:
@@ -284,6 +281,11 @@ class DirectConnection:
                 with suppress(ConnectionClosed):
                     await self._write(octets)
         await self._idle()
+        if self._reading and not self._framing.over:
+            # Whoever waits for messages learns that none will come; not before our close frame is out, for that may
+            # make him cancel this very task.
+            self._interrupted = True
+            self._wire.interrupt()
         while not (self._framing.over or self._ended):
             await self._read()
         await trio.lowlevel.checkpoint()

@@ -94,15 +94,24 @@ payloads = st.one_of(
 good_frames = st.builds(
     Unchecked, st.sampled_from([Opcode.TEXT, Opcode.BINARY]), st.text(max_size=60).map(str.encode)
 )
-frames = st.one_of(
-    good_frames,
-    good_frames,
-    st.builds(Unchecked, st.sampled_from(list(Opcode)), payloads, st.booleans(), st.booleans()),
-    st.builds(Unchecked, st.sampled_from([Opcode.TEXT, Opcode.CONT]), st.binary(max_size=3), st.booleans()),
+fragments = st.builds(
+    Unchecked,
+    st.sampled_from([Opcode.TEXT, Opcode.BINARY, Opcode.CONT]),
+    st.text(max_size=3).map(str.encode),
+    st.booleans(),
+)
+control_frames = st.one_of(
     st.builds(Unchecked, st.sampled_from([Opcode.PING, Opcode.PONG]), st.binary(max_size=125)),
     st.builds(
         Unchecked, st.just(Opcode.CLOSE), st.sampled_from([b"", b"\x03\xe8bye", b"\x03", b"\x03\xedx"])
     ),
+)
+frames = st.one_of(
+    good_frames,
+    fragments,
+    control_frames,
+    st.builds(Unchecked, st.sampled_from([Opcode.TEXT, Opcode.BINARY]), payloads),
+    st.builds(Unchecked, st.sampled_from(list(Opcode)), payloads, st.booleans(), st.booleans()),
 )
 sides = st.sampled_from(list(Side))
 
@@ -116,6 +125,8 @@ def cut(octets: bytes, points: Sequence[int]) -> list[bytes]:
 @given(sides, st.lists(frames, max_size=8), st.lists(st.integers(0, 100_000), max_size=6))
 @example(Side.SERVER, [Unchecked(Opcode.TEXT, b"\xff"), Unchecked(Opcode.TEXT, b"x")], [])
 @example(Side.SERVER, [Unchecked(Opcode.TEXT, b"x" * 65536), Unchecked(Opcode.TEXT, b"x")], [3])
+@example(Side.SERVER, [Unchecked(Opcode.TEXT, b"x" * (MAX_MESSAGE + 1))], [])
+@example(Side.CLIENT, [Unchecked(Opcode.BINARY, b"a", fin=False), Unchecked(Opcode.BINARY, b"b")], [])
 def test_any_frames_in_any_pieces(side: Side, given_frames: list[Frame], points: list[int]) -> None:
     octets = b"".join(frame.serialize(mask=side is Side.SERVER) for frame in given_frames)
     both(side, cut(octets, points))
