@@ -43,9 +43,9 @@ class DirectTlsStream(trio.abc.Stream):
         # Encrypted and not yet written. It must be: the peer counts records.
         self._backlog = bytearray()
         self._flushing = False
-        self._flushed = trio.lowlevel.ParkingLot()
         self._torn = False
         self._ended = False
+        self._say_again = False
 
     @property
     def transport(self) -> DirectStream:
@@ -88,7 +88,7 @@ class DirectTlsStream(trio.abc.Stream):
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes!r}")
         if not self._shaken:
             await self.do_handshake()
-        if self._ended or self._incoming.pending or self._tls.pending():
+        if self._ended or self._say_again or self._incoming.pending or self._tls.pending():
             await trio.lowlevel.checkpoint()
         else:
             await self._fill(limit)
@@ -114,20 +114,30 @@ class DirectTlsStream(trio.abc.Stream):
         try:
             data = self._tls.read(limit)
             # Each record is read by itself, and may be no more than a message.
-            while self._incoming.pending and len(data) < limit:
-                try:
-                    data += self._tls.read(limit - len(data))
-                except ssl.SSLError:
-                    # It will say so again.
+            while data and self._incoming.pending and len(data) < limit:
+                more = self._read_more(limit - len(data))
+                if not more:
                     break
+                data += more
         except ssl.SSLWantReadError:
             return None
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            self._ended = True
-            return b""
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            data = b""
         except ssl.SSLError as error:
             raise trio.BrokenResourceError("the TLS connection broke") from error
+        self._ended = not data
         return data
+
+    def _read_more(self, limit: int) -> bytes:
+        try:
+            more = self._tls.read(limit)
+        except ssl.SSLWantReadError:
+            return b""
+        except ssl.SSLError:
+            more = b""
+        # What comes behind the data, the end or worse: it is found again.
+        self._say_again = not more
+        return more
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """See `trio.abc.SendStream.send_all`."""
@@ -181,9 +191,7 @@ class DirectTlsStream(trio.abc.Stream):
                 self._backlog += octets[sent:]
 
     async def _flush(self) -> None:
-        """Write what waits. One task at a time; the others find that it is being done."""
-        while self._flushing:
-            await self._flushed.park()
+        """Write what waits; one task at a time."""
         self._flushing = True
         done = False
         try:
@@ -194,7 +202,6 @@ class DirectTlsStream(trio.abc.Stream):
         finally:
             self._torn = self._torn or not done
             self._flushing = False
-            self._flushed.unpark_all()
 
     async def wait_send_all_might_not_block(self) -> None:
         """See `trio.abc.SendStream.wait_send_all_might_not_block`."""
@@ -206,12 +213,11 @@ class DirectTlsStream(trio.abc.Stream):
 
     def end_sending(self) -> None:
         """Say goodbye as TLS does; does nothing on a broken connection."""
-        with suppress(ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError):
-            try:
-                self._tls.unwrap()
-            except ssl.SSLWantReadError:
-                # The peer's goodbye, which nobody waits for.
-                self._seal()
+        with suppress(ssl.SSLError):
+            # It raises as well where the peer's goodbye is missing, which nobody waits for.
+            self._tls.unwrap()
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            self._seal()
 
     async def aclose(self) -> None:
         """Close; who waits gets `trio.ClosedResourceError`."""

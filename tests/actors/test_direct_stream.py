@@ -38,7 +38,10 @@ async def small_pair() -> Pair:
 
 async def clogged_pair() -> Pair:
     first, second = await tcp_pair()
-    # What was filled is not full for good: the peer's buffer grows.
+    for end in (first, second):
+        # Sizes that are set stay as they are, so what is full is full for good.
+        end.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
+        end.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
     while clog(first) + clog(second):  # noqa: ASYNC110
         await trio.sleep(0.02)
     return first, second
@@ -292,6 +295,33 @@ async def test_tls_that_ends_is_at_its_end_with_or_without_a_goodbye(goodbye: bo
         assert await first.receive_some() == b"last"
         assert await first.receive_some() == b""
         assert await first.receive_some() == b""
+
+
+async def test_a_goodbye_is_the_end_though_the_connection_stays_open() -> None:
+    first, second = await shaken_pair()
+    async with first, second:
+        with trio.fail_after(2):
+            second.end_sending()
+            assert [await first.receive_some() for _ in range(3)] == [b""] * 3
+            # One that comes in the same read as data.
+            first.send_nowait(b"last")
+            first.end_sending()
+            await trio.sleep(0.01)
+            assert [await second.receive_some() for _ in range(3)] == [b"last", b"", b""]
+
+
+async def test_what_is_sealed_while_others_wait_goes_behind_them() -> None:
+    first, second = await shaken_pair(small_pair)
+    async with first, second:
+        while not first.clogged:
+            first.send_nowait(b"x" * 10_000)
+        first._write(b"a reply of the protocol")
+        got = b""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(first.send_all, b", the end")
+            while not got.endswith(b", the end"):
+                got += await second.receive_some()
+        assert got.endswith(b"xa reply of the protocol, the end")
 
 
 async def test_garbage_breaks_tls() -> None:

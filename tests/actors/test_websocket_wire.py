@@ -5,6 +5,7 @@ import random
 import pytest
 import trio
 from websockets.frames import Frame, Opcode
+from websockets.utils import accept_key
 
 from callboard.actors._websocket import DialFailed, DialFailure, SocketClosed, WebSocket, open_websocket
 
@@ -146,6 +147,26 @@ async def test_frames_of_a_client_must_be_masked(kind: Kind) -> None:
             assert await client.close_code() == 1002
 
 
+@pytest.mark.parametrize("kind", [Kind.DIRECT, Kind.DIRECT_TLS], ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "frame", [Frame(CLOSE, b"\x03\xe8"), Frame(TEXT, b"\xff")], ids=["asked to", "at an error"]
+)
+async def test_a_server_ends_the_stream_behind_its_close(kind: Kind, frame: Frame) -> None:
+    async def stay(socket: WebSocket) -> None:
+        with pytest.raises(SocketClosed):
+            await socket.receive()
+        await trio.sleep_forever()
+
+    async with serving(kind, stay) as server:
+        client = await client_of(server)
+        async with client.stream:
+            await client.send(frame)
+            ((opcode, _),) = await client.frames(2)
+            assert opcode is CLOSE
+            with trio.fail_after(2):
+                assert await client.stream.receive_some() == b""
+
+
 @OCTETS
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 7, 100])
 async def test_a_truncated_frame_is_1006(kind: Kind, length: int) -> None:
@@ -251,6 +272,26 @@ async def test_an_answer_that_is_none_is_a_protocol_failure(answer: bytes, autoj
     assert not network.open_ends
 
 
+async def test_a_head_without_an_end_is_given_up(autojump_clock: object) -> None:
+    network = DirectMemory()
+    async with trio.open_nursery() as nursery:
+        (listener,) = await network.listen("127.0.0.1", 8000)
+
+        async def serve() -> None:
+            async with await listener.accept() as stream:
+                await stream.receive_some()
+                while True:
+                    await stream.send_all(b"x" * 1000)
+                    await trio.sleep(0.01)
+
+        nursery.start_soon(serve)
+        with pytest.raises(DialFailed) as caught:
+            async with open_websocket(network, "ws://127.0.0.1:8000/"):
+                raise AssertionError("opened")
+        assert caught.value.kind is DialFailure.PROTOCOL
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("cut", range(0, 60, 7))
 async def test_a_refusal_may_come_in_pieces(cut: int, autojump_clock: object) -> None:
     answer = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\nlater, ok"
@@ -292,13 +333,54 @@ async def test_a_name_of_a_header_that_cannot_be_sent_is_refused() -> None:
 
 
 async def test_frames_right_behind_the_answer_are_not_lost(autojump_clock: object) -> None:
-    async def greet(socket: WebSocket) -> None:
-        await socket.send("hello")
-        await socket.aclose(4000, "bye")
+    network = DirectMemory()
+    second = Frame(BINARY, b"bird").serialize(mask=False)
+    async with trio.open_nursery() as nursery:
+        (listener,) = await network.listen("127.0.0.1", 8000)
 
-    async with serving(Kind.MEMORY, greet) as server, server.dial() as socket:
-        await trio.sleep(1)  # all of it waits in one read
-        assert await socket.receive() == "hello"
-        with pytest.raises(SocketClosed) as caught:
-            await socket.receive()
-        assert caught.value.code == 4000
+        async def serve() -> None:
+            async with await listener.accept() as stream:
+                request = bytes(await stream.receive_some())
+                key = request.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0].decode()
+                head = (
+                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n"
+                )
+                early = Frame(TEXT, b"early").serialize(mask=False)
+                await stream.send_all(head.encode() + early + second[:3])
+                await trio.sleep(1)
+                await stream.send_all(second[3:])
+                await trio.sleep(1)
+
+        nursery.start_soon(serve)
+        async with open_websocket(network, "ws://127.0.0.1:8000/") as socket:
+            assert [await socket.receive(), await socket.receive()] == ["early", b"bird"]
+
+
+async def test_a_pong_answers_its_ping_and_those_before_it(autojump_clock: object) -> None:
+    answered: list[int] = []
+
+    async def ping_thrice(socket: WebSocket) -> None:
+        async def ping(number: int) -> None:
+            await socket.ping()
+            answered.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(ping, number)
+                await trio.sleep(1)
+
+    async with serving(Kind.MEMORY, ping_thrice) as server:
+        client = await client_of(server)
+        async with client.stream:
+            pings = await client.frames(3)
+            assert [opcode for opcode, _ in pings] == [PING] * 3
+            await client.send(Frame(PONG, b"nobody asked"))
+            await trio.sleep(1)
+            assert not answered
+            await client.send(Frame(PONG, pings[1][1]))
+            await trio.sleep(1)
+            assert sorted(answered) == [0, 1]
+            await client.send(Frame(PONG, pings[2][1]))
+            await trio.sleep(1)
+            assert sorted(answered) == [0, 1, 2]
