@@ -202,7 +202,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run, print the tables, leave the figures in a file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--calls", type=int, default=20, help="at once (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=CYCLE, help="measured (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, help=f"measured (default: {CYCLE:.0f}, or {CYCLE / 2:.0f} with --capacity)"
+    )
     parser.add_argument("--repetitions", type=int, default=3, help="of everything (default: %(default)s)")
     parser.add_argument(
         "--systems",
@@ -230,7 +232,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Unavailable as error:
             print(error, file=sys.stderr)
             systems.remove(system)
-    level = Level(seconds=options.seconds, retries=options.retries, nice=options.nice)
+    seconds = options.seconds or (CYCLE / 2 if options.capacity else CYCLE)
+    level = Level(seconds=seconds, retries=options.retries, nice=options.nice)
     content: Json
     if options.capacity:
         searches = [Search(system, config, level) for config in configs for system in systems]
