@@ -81,6 +81,7 @@ class Cell:
         "system",
         "task",
         "value",
+        "was_started",
     )
 
     def __init__(
@@ -108,11 +109,12 @@ class Cell:
         self.restarts = 0
         self.attempt = 0  # failures in a row, for the backoff
         self.delay = 0.0
-        self._waiting: list[trio.lowlevel.Task] | None = None  # for a change
+        self._waiting: trio.lowlevel.ParkingLot | None = None  # for a change
         # One life:
         self.alive = False  # it has a task
         self.begun = False  # its body was called
         self.started = False
+        self.was_started = False  # this life or an earlier one
         self.awaited = True  # somebody waits for the first start and is told if it fails
         self.started_at = 0.0
         self.swept = False  # goes down with a sibling, to be restarted with it
@@ -133,24 +135,15 @@ class Cell:
         if done():
             await trio.lowlevel.checkpoint()
         while not done():
-            await self._change()
-
-    def _change(self) -> Awaitable[object]:
-        # As a parking lot does it, which takes half a kilobyte more while somebody waits.
-        task = trio.lowlevel.current_task()
-        waiting = self._waiting = self._waiting or []
-        waiting.append(task)
-
-        def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
-            waiting.remove(task)
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        return trio.lowlevel.wait_task_rescheduled(abort)  # noqa: ASYNC105  (the caller does)
+            # There only while somebody waits: it takes half a kilobyte.
+            if self._waiting is None:
+                self._waiting = trio.lowlevel.ParkingLot()
+            await self._waiting.park()
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, None
-        for task in waiting or ():
-            trio.lowlevel.reschedule(task)
+        if waiting is not None:
+            waiting.unpark_all()
 
     async def wait_begun(self) -> None:
         """Wait until the body has run up to its first checkpoint."""
@@ -162,8 +155,9 @@ class Cell:
 
     async def wait_started(self) -> None:
         """Wait until the first life is ready, and raise what it raised if it never is."""
-        await self.wait_for(lambda: self.started or self.exit is not None)
-        if not self.started:
+        # The first life may have ended, and another have begun, before we run again.
+        await self.wait_for(lambda: self.was_started or self.exit is not None)
+        if not self.was_started:
             assert self.exit is not None
             raise self.start_error(self.exit)
 
@@ -402,7 +396,7 @@ class _Started(trio.TaskStatus[object]):
         cell = self._cell
         if cell.started or cell.lives != self._life or not cell.alive:
             raise RuntimeError(f"the actor {cell.path!r} called task_status.started() more than once")
-        cell.started = True
+        cell.started = cell.was_started = True
         cell.started_at = trio.current_time()
         cell.value = value
         if cell.system.watched:

@@ -8,7 +8,7 @@ from callboard.actors._context import Context
 from callboard.actors._errors import ActorGone, NameTaken, NoSuchActor, RestartsExhausted
 from callboard.actors._exit import ExitKind
 from callboard.actors._ref import ActorRef, SupervisorRef
-from callboard.actors._spec import ChildSpec, Restart, Strategy, SupervisorSpec
+from callboard.actors._spec import ChildSpec, Restart, RestartIntensity, Strategy, SupervisorSpec
 from callboard.actors._supervisor import supervisor_child
 from callboard.actors._system import open_system
 from callboard.actors._tree import ActorState
@@ -310,3 +310,19 @@ async def test_spawn_is_for_the_living(autojump_clock: MockClock) -> None:
         await ref.wait_stopped()
         with pytest.raises(ActorGone):
             await contexts[0].spawn(probe.child("x"))
+
+
+async def test_a_start_that_succeeded_is_told_though_the_actor_crashed_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    async def crash(_ctx: Context[None], /, *, task_status: trio.TaskStatus[int]) -> None:
+        task_status.started(7)
+        raise Boom("at once")
+
+    async with open_system(
+        root=SupervisorSpec(backoff=EXACT, intensity=RestartIntensity(100, 1.0))
+    ) as system:
+        with trio.fail_after(1):
+            ref = await system.start(ChildSpec(name="a", run=crash))
+        assert ref.value == 7
+        ref.kill()
