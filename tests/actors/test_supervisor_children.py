@@ -320,7 +320,7 @@ async def test_a_start_that_succeeded_is_told_though_the_actor_crashed_at_once(
         raise Boom("at once")
 
     async with open_system(
-        root=SupervisorSpec(backoff=EXACT, intensity=RestartIntensity(100, 1.0))
+        root=SupervisorSpec(backoff=EXACT, intensity=RestartIntensity(restarts=100, period=1.0))
     ) as system:
         with trio.fail_after(1):
             ref = await system.start(ChildSpec(name="a", run=crash))
