@@ -108,15 +108,7 @@ def capacity_table(content: Mapping[str, object]) -> str:
                 _pair(seen, "clear_p50", "clear_p99"),
             ]
         )
-    head = [
-        "system",
-        "configuration",
-        "ratio",
-        "largest good number",
-        "not good",
-        "cores",
-        "CPU s / call-min",
-    ]
+    head = ["system", "configuration", "ratio", "largest good number", "not good", "cores", "load, cores"]
     return table([*head, "CPU s / call-min", "uplink p50 / p99 ms", "clear p50 / p99 ms"], rows)
 
 

@@ -78,13 +78,18 @@ def test_names_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'asterisk' is none of relay, callboard" in capsys.readouterr().err
 
 
-def test_the_capacity_of_all_is_searched(runs: list[Json], tmp_path: Path) -> None:
+def test_the_capacity_of_all_is_searched(
+    runs: list[Json], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--capacity", "--systems", "relay", "--configs", "passthrough", "--start", "300"]
     assert call_cost.main([*arguments, "--out", str(tmp_path)]) == 0
     (found,) = cast("list[Json]", load(tmp_path / "capacity.json")["capacity"])
     # All is well as far as it goes.
     assert (found["good"], found["bad"]) == (600, None)
     assert [run["calls"] for run in runs] == [300, 450, 600]
+    rows = [row for row in capsys.readouterr().out.splitlines() if row.startswith("|")]
+    assert "| not good | cores | load, cores | CPU s / call-min |" in rows[0]
+    assert "| 1.00 | 600 | - | 0.20 | 0.10 | 1.000 |" in rows[2]
 
 
 def test_twice_as_many_calls_come_at_an_even_pace(
