@@ -4,6 +4,7 @@
 there, which for a message each 20 ms they never are.
 """
 
+import operator
 import socket
 from typing import Protocol
 
@@ -76,7 +77,7 @@ class DirectStream(trio.abc.HalfCloseableStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """See `trio.abc.ReceiveStream.receive_some`."""
-        limit = RECEIVE_OCTETS if max_bytes is None else max_bytes
+        limit = RECEIVE_OCTETS if max_bytes is None else operator.index(max_bytes)
         if limit < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes!r}")
         if self._more or self._handle < 0:

@@ -4,6 +4,7 @@ The cryptography is the `ssl` module's, in memory (`ssl.SSLObject`). A peer that
 goodbye has ended it, as with `https_compatible` of Trio's stream: HTTP servers do, and a WebSocket has its own goodbye.
 """
 
+import operator
 import ssl
 from contextlib import suppress
 
@@ -83,7 +84,7 @@ class DirectTlsStream(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """See `trio.abc.ReceiveStream.receive_some`."""
-        limit = RECEIVE_OCTETS if max_bytes is None else max_bytes
+        limit = RECEIVE_OCTETS if max_bytes is None else operator.index(max_bytes)
         if limit < 1:
             raise ValueError(f"max_bytes must be at least 1, not {max_bytes!r}")
         if not self._shaken:
