@@ -10,8 +10,8 @@ from typing import Protocol
 
 import trio
 
-# Our messages are below 2 kB; a longer one takes several reads.
-RECEIVE_OCTETS = 16384
+# Our messages are below 2 kB; one that is longer, or a burst, takes several reads.
+RECEIVE_OCTETS = 65536
 
 
 class Wire(Protocol):
