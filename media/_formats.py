@@ -43,6 +43,10 @@ class Encoding(enum.Enum):
 _SILENCE: Final = {Encoding.PCM16: b"\x00\x00", Encoding.ULAW: b"\xff", Encoding.ALAW: b"\xd5"}
 
 
+def _width_of(audio_format: AudioFormat) -> int:
+    return 2 if audio_format.encoding is Encoding.PCM16 else 1
+
+
 @attrs.frozen
 class AudioFormat:
     """An encoding at a sampling rate, mono.
@@ -57,12 +61,10 @@ class AudioFormat:
 
     encoding: Encoding
     rate_hz: int
-    sample_width: int = attrs.field(init=False, repr=False, eq=False)
+    sample_width: int = attrs.field(
+        init=False, repr=False, eq=False, default=attrs.Factory(_width_of, takes_self=True)
+    )
     """Octets one sample takes."""
-
-    @sample_width.default
-    def _width(self) -> int:
-        return 2 if self.encoding is Encoding.PCM16 else 1
 
     def __attrs_post_init__(self) -> None:
         allowed = PCM_RATES_HZ if self.encoding is Encoding.PCM16 else (G711_RATE_HZ,)

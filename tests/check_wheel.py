@@ -46,7 +46,9 @@ def main() -> int:
         subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel], check=True
         )
-        program = "import callboard.deepgram, callboard.notebook, callboard.testing as kit; print(kit.__name__)"
+        program = (
+            "import callboard.deepgram, callboard.notebook, callboard.testing as kit; print(kit.__name__)"
+        )
         subprocess.run([python, "-W", "error", "-c", program], check=True, cwd=folder)
         subprocess.run(
             [Path(folder) / "bin" / "callboard", "--help"], check=True, cwd=folder, stdout=subprocess.DEVNULL
