@@ -30,7 +30,7 @@ from .actors import (
 from .actors._server import MAX_BUSY, MAX_LAG, STALL_THRESHOLD
 
 # Python's own are (700, 10, 10): the third generation is never collected by itself.
-GC_THRESHOLDS = (10_000, 50, 1_000_000)
+GC_THRESHOLDS = (2_000, 20, 1_000_000)
 # It is looked whether enough calls have ended every so often, float seconds; and so many are enough.
 COLLECT_PAUSE = 5.0
 COLLECT_AFTER = 32
