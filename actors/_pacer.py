@@ -146,6 +146,8 @@ class Pacer:
             # Every slot whose time has come since the last pass, each once: a busy process may have
             # let several go by, and none of them may wait for the next turn of the wheel.
             for number in range(max(done, passed - SLOTS) + 1, passed + 1):
+                if not self._wheel[number % SLOTS]:
+                    continue
                 # Several turns may have been missed; lateness counts from the first of them.
                 self._run_slot(number, now, first=number - (number - done - 1) // SLOTS * SLOTS)
             done = passed

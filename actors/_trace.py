@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import functools
 import os
 import re
 import secrets
@@ -45,11 +46,7 @@ class Redactor:
     def text(self, text: str) -> str:
         """The text without secrets, also where they are written as in a URL or in base64."""
         for secret in self._find():
-            # Anything shorter would blank out ordinary words, and is no secret.
-            if len(secret) < 4:
-                continue
-            basic = base64.b64encode(secret.encode()).decode()
-            for form in {secret, quote(secret, safe=""), basic}:
+            for form in _forms(secret):
                 if form in text:
                     text = text.replace(form, HIDDEN)
         return text
@@ -70,6 +67,16 @@ class Redactor:
         if isinstance(value, (list, tuple)):
             return [self.value(entry, depth + 1) for entry in cast("Sequence[object]", value)]
         return value
+
+
+# Each message is searched for them; a process has one or two keys for each provider at a time.
+@functools.lru_cache(maxsize=8)
+def _forms(secret: str) -> tuple[str, ...]:
+    # Anything shorter would blank out ordinary words, and is no secret.
+    if len(secret) < 4:
+        return ()
+    basic = base64.b64encode(secret.encode()).decode()
+    return tuple(dict.fromkeys((secret, quote(secret, safe=""), basic)))
 
 
 def trace_directory() -> Path:
