@@ -35,7 +35,7 @@ demo: $(RUN_STAMP)
 	$(BIN)/callboard demo --out $(OUT)
 
 test: $(DEV_STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 # Every actor of a call killed at every one of its checkpoints, with either provider: some minutes.
 exhaustive: $(DEV_STAMP)

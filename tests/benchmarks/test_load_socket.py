@@ -1,5 +1,6 @@
 """The sockets of the load speak WebSocket as it is."""
 
+import contextlib
 import os
 import select
 import socket
@@ -163,8 +164,10 @@ async def test_another_implementation_understands_it() -> None:
 
     async def echo(request: trio_websocket.WebSocketRequest) -> None:
         connection = await request.accept()
-        while True:
-            await connection.send_message(await connection.get_message())
+        # It ends by the client's goodbye, or by the cancellation below: whichever comes first.
+        with contextlib.suppress(trio_websocket.ConnectionClosed):
+            while True:
+                await connection.send_message(await connection.get_message())
 
     def run(port: int) -> list[bytes]:
         loop, seen = Loop(), Receiver()
