@@ -5,7 +5,6 @@ so nothing can happen between a message and its effects.
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +107,7 @@ class AgentCore:
         self.lost = trio.Event()
         """Set while not."""
         self.lost.set()
-        self.unclaimed: deque[ClientEvent] = deque(maxlen=MAX_UNCLAIMED)
+        self.unclaimed: list[ClientEvent] = []
         """Events of the time before users had the client, until somebody asks for them."""
         self._collecting = True
         self._greeted = False
@@ -156,6 +155,7 @@ class AgentCore:
         taken = self.client.hub.publish(event) + self.client.listeners.publish(event)
         if not taken and self._collecting:
             self.unclaimed.append(event)
+            del self.unclaimed[:-MAX_UNCLAIMED]
 
     def media_started(self, encoding: str) -> None:
         """See `DialogueSide`."""

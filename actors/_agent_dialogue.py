@@ -6,7 +6,6 @@ provider-neutral events follow from them, and so does what the next session has 
 Plain functions, called in the order of the wire; nothing waits.
 """
 
-from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -102,7 +101,7 @@ class Dialogue:
         self.counters = Counters(began_at=trio.current_time())
         self.playback = AgentPlayback(client, self, transcript, self.counters)
         self.history = AgentHistory()
-        self.says: deque[PendingSay] = deque()
+        self.says: list[PendingSay] = []
         self.owes = False
         """The provider is to speak and has not begun."""
         self.hearing = False
@@ -324,7 +323,7 @@ class Dialogue:
         rest = line[len(said) :] if line.startswith(said) else ""
         if rest.strip():
             # Nobody waits for this one: whoever said the line knows that it was begun.
-            self.says.appendleft(PendingSay("rest", rest.strip(), interruptible))
+            self.says.insert(0, PendingSay("rest", rest.strip(), interruptible))
 
     def handover(self) -> Handover:
         """What a session that begins now is given."""

@@ -1,7 +1,5 @@
 """What the client of a voice agent counts."""
 
-from collections import deque
-
 import attrs
 
 # Latencies kept, newest last.
@@ -60,7 +58,7 @@ class Counters:
     connect_time: float | None = None
     began_at: float = 0.0
     speech_stopped_at: float | None = None
-    latencies: deque[float] = attrs.field(factory=lambda: deque[float](maxlen=MAX_LATENCIES))
+    latencies: list[float] = attrs.field(factory=list[float])
 
     def greeted(self, now: float) -> None:
         """A connection was greeted."""
@@ -75,4 +73,5 @@ class Counters:
         """The first audio of a response came."""
         if self.speech_stopped_at is not None:
             self.latencies.append(now - self.speech_stopped_at)
+            del self.latencies[:-MAX_LATENCIES]
             self.speech_stopped_at = None

@@ -4,7 +4,7 @@ Audio comes faster than it plays, so a response is generated long before it is h
 reads a clock; times come in as arguments, float seconds of trio's clock.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 
 import attrs
@@ -85,7 +85,7 @@ class AgentTurns:
         self._by_id: OrderedDict[str, ResponseState] = OrderedDict()
         self.current: ResponseState | None = None
         """The newest response."""
-        self.playing: deque[ResponseState] = deque()
+        self.playing: list[ResponseState] = []
         """Responses with audio that may not have been heard yet, oldest first."""
         self.playing_until = 0.0
         """When all received audio will have been played."""
@@ -181,7 +181,7 @@ class AgentTurns:
                 # As if everything up to here had been played: what comes next plays at once.
                 state.starts_at = now - state.received
         self.playing_until = min(self.playing_until, now)
-        self.playing = deque(state for state in self.playing if state.active)
+        self.playing = [state for state in self.playing if state.active]
 
     def kill(self, state: ResponseState) -> None:
         """Nothing of a response is played any more."""
@@ -200,7 +200,7 @@ class AgentTurns:
             end = (first.starts_at or 0.0) + first.received
             if not first.done or now < end + FORGET_AFTER:
                 return
-            self.playing.popleft()
+            self.playing.pop(0)
 
     def disconnected(self) -> None:
         """The connection is gone: no response goes on."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._agent_core import AgentCore
     from ._deepgram_driver import DeepgramDriver
 
-Handler = Callable[[Any], bool | None]
+Handler = Callable[[Any, Any], bool | None]
 """Takes the message of its class; True keeps it from being published."""
 
 _REFUSALS = frozenset(
@@ -58,30 +58,11 @@ class DeepgramMessages:
         self._nudged = False
         """The next entry of the history is a turn that nobody is to know of."""
         self._refused: tuple[type, float] | None = None
-        self._handlers: dict[type, Handler] = {
-            wire.Welcome: driver.welcomed,
-            wire.SettingsApplied: driver.settings_applied,
-            wire.PromptUpdated: driver.acknowledged,
-            wire.SpeakUpdated: driver.acknowledged,
-            wire.ThinkUpdated: driver.acknowledged,
-            wire.ListenUpdated: driver.acknowledged,
-            wire.UserStartedSpeaking: self._on_user_started,
-            wire.ConversationText: self._on_text,
-            wire.History: self._on_history,
-            wire.BinaryAudio: self._on_audio,
-            wire.AgentAudioDone: self._on_audio_done,
-            wire.FunctionCallRequest: self._on_calls,
-            wire.FunctionCallCancelled: self._on_calls_cancelled,
-            wire.FunctionCallResponse: self._on_answered_there,
-            wire.InjectionRefused: self._on_refusal,
-            wire.WarningMessage: self._on_warning,
-            wire.ErrorMessage: driver.server_error,
-        }
 
     def handle(self, event: wire.Message) -> bool:
         """Act on a message; see `Driver.message`."""
-        handler = self._handlers.get(type(event))
-        return handler is not None and bool(handler(event))
+        handler = _HANDLERS.get(type(event))
+        return handler is not None and bool(handler(self, event))
 
     def connected(self) -> None:
         """A connection begins."""
@@ -237,7 +218,7 @@ class DeepgramMessages:
         self._refused = (type(event), now)
         says = self._dialogue.says
         if says:
-            say = says.popleft()
+            say = says.pop(0)
             text = event.description if isinstance(event, wire.WarningMessage) else event.message
             say.error = RequestRefused(text or "somebody is speaking", kind="injection refused")
             say.begun.set()
@@ -245,3 +226,25 @@ class DeepgramMessages:
     def _new_id(self, who: str) -> str:
         # The wire has no ids; those of a reconnected session must not meet those of the one before.
         return f"{who}-{self._dialogue.session}-{next(self._numbers)}"
+
+
+# Of all instances together: bound methods would be made anew for each call.
+_HANDLERS: dict[type, Handler] = {
+    wire.Welcome: lambda on, event: on._driver.welcomed(event),
+    wire.SettingsApplied: lambda on, event: on._driver.settings_applied(event),
+    wire.PromptUpdated: lambda on, event: on._driver.acknowledged(event),
+    wire.SpeakUpdated: lambda on, event: on._driver.acknowledged(event),
+    wire.ThinkUpdated: lambda on, event: on._driver.acknowledged(event),
+    wire.ListenUpdated: lambda on, event: on._driver.acknowledged(event),
+    wire.UserStartedSpeaking: DeepgramMessages._on_user_started,
+    wire.ConversationText: DeepgramMessages._on_text,
+    wire.History: DeepgramMessages._on_history,
+    wire.BinaryAudio: DeepgramMessages._on_audio,
+    wire.AgentAudioDone: DeepgramMessages._on_audio_done,
+    wire.FunctionCallRequest: DeepgramMessages._on_calls,
+    wire.FunctionCallCancelled: DeepgramMessages._on_calls_cancelled,
+    wire.FunctionCallResponse: DeepgramMessages._on_answered_there,
+    wire.InjectionRefused: DeepgramMessages._on_refusal,
+    wire.WarningMessage: DeepgramMessages._on_warning,
+    wire.ErrorMessage: lambda on, event: on._driver.server_error(event),
+}

@@ -11,7 +11,7 @@ from trio_websocket import ConnectionRejected
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidMessage
 from websockets.http11 import Request, Response
-from websockets.protocol import State
+from websockets.protocol import Protocol, State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
@@ -35,6 +35,11 @@ class HandshakeBroken(Exception):
 
 def _wire(stream: trio.abc.Stream) -> Wire:
     return stream if isinstance(stream, DirectStream | DirectTlsStream) else StreamWire(stream)
+
+
+def _opened(protocol: Protocol, max_message: int) -> Protocol:
+    """The protocol of an open connection, without what the handshake leaves in the one it was made with."""
+    return Protocol(protocol.side, state=State.OPEN, max_size=max_message, logger=_log)
 
 
 def _undecided(protocol: ClientProtocol) -> bool:
@@ -96,7 +101,7 @@ async def shake_hands(
             )
             raise ConnectionRejected(event.status_code, fields, bytes(event.body))
     if protocol.state is State.OPEN:
-        framing = Framing(protocol, max_message)
+        framing = Framing(_opened(protocol, max_message), max_message)
         framing.feed(behind)
         return DirectConnection(
             _wire(stream), framing, nursery, subprotocol=protocol.subprotocol, queue=queue, kind="client"
@@ -151,11 +156,14 @@ class DirectProposal:
         """Complete the handshake."""
         protocol, response = self._protocol, self._response
         assert response is not None
+        # Whoever waits for the end of the connection holds us.
+        del self._protocol
+        self._response = None
         if subprotocol is not None:
             response.headers["Sec-WebSocket-Protocol"] = subprotocol
         protocol.send_response(response)
         await self._stream.send_all(b"".join(protocol.data_to_send()))
-        framing = Framing(protocol, self._max_message)
+        framing = Framing(_opened(protocol, self._max_message), self._max_message)
         framing.feed(self._behind)
         return DirectConnection(
             _wire(self._stream),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._agent_core import AgentCore
     from ._grok_driver import GrokDriver
 
-Handler = Callable[[Any], bool | None]
+Handler = Callable[[Any, Any], bool | None]
 """Takes the event of its class; True keeps the event from being published."""
 
 
@@ -32,29 +32,6 @@ class GrokMessages:
         self._dialogue = core.dialogue
         self._playback = core.playback
         self._last_item: dict[str, str] = {}
-        self._handlers: dict[type, Handler] = {
-            wire.SessionCreated: lambda event: driver.session.greeted(event.session),
-            wire.ConversationCreated: self._on_conversation_created,
-            wire.SessionUpdated: self._on_session_updated,
-            wire.ConversationItemAdded: self._on_item,
-            wire.ConversationItemCreated: self._on_item,
-            wire.ConversationItemDeleted: lambda event: self._dialogue.history.deleted(event.item_id),
-            wire.ConversationItemTruncated: self._on_truncated,
-            wire.ConversationItemInputAudioTranscriptionUpdated: self._on_caller_text,
-            wire.ConversationItemInputAudioTranscriptionCompleted: self._on_caller_text,
-            wire.InputAudioBufferSpeechStarted: self._on_speech_started,
-            wire.InputAudioBufferSpeechStopped: self._on_speech_stopped,
-            wire.ResponseCreated: self._on_response_created,
-            wire.ResponseDone: self._on_response_done,
-            wire.ResponseOutputItemAdded: self._on_output_item,
-            wire.ResponseOutputItemDone: self._on_output_item,
-            wire.ResponseOutputAudioDelta: self._on_audio,
-            wire.BinaryAudio: self._on_binary,
-            wire.ResponseOutputAudioTranscriptDelta: self._on_agent_text,
-            wire.ResponseOutputAudioTranscriptDone: self._on_agent_whole,
-            wire.ResponseFunctionCallArgumentsDone: self._on_call,
-            wire.ErrorEvent: driver.server_error,
-        }
 
     def handle(self, event: wire.Event) -> bool:
         """Act on a message.
@@ -65,8 +42,8 @@ class GrokMessages:
         Raises:
             RemoteWireError: It cannot be used.
         """
-        handler = self._handlers.get(type(event))
-        return handler is not None and bool(handler(event))
+        handler = _HANDLERS.get(type(event))
+        return handler is not None and bool(handler(self, event))
 
     # The session
 
@@ -144,7 +121,7 @@ class GrokMessages:
 
     def _on_response_created(self, event: wire.ResponseCreated) -> None:
         says = self._dialogue.says
-        say = says.popleft() if says else None
+        say = says.pop(0) if says else None
         self._dialogue.answer_began(event.response.id, self._driver.output_format, event, say=say)
         self._driver.tools.response_created()
 
@@ -200,3 +177,29 @@ class GrokMessages:
         self._playback.lines.truncated(event.item_id, event.transcript)
         if event.transcript is not None:
             self._dialogue.history.text(event.item_id, "assistant", event.transcript)
+
+
+# Of all instances together: bound methods would be made anew for each call.
+_HANDLERS: dict[type, Handler] = {
+    wire.SessionCreated: lambda on, event: on._driver.session.greeted(event.session),
+    wire.ConversationCreated: GrokMessages._on_conversation_created,
+    wire.SessionUpdated: GrokMessages._on_session_updated,
+    wire.ConversationItemAdded: GrokMessages._on_item,
+    wire.ConversationItemCreated: GrokMessages._on_item,
+    wire.ConversationItemDeleted: lambda on, event: on._dialogue.history.deleted(event.item_id),
+    wire.ConversationItemTruncated: GrokMessages._on_truncated,
+    wire.ConversationItemInputAudioTranscriptionUpdated: GrokMessages._on_caller_text,
+    wire.ConversationItemInputAudioTranscriptionCompleted: GrokMessages._on_caller_text,
+    wire.InputAudioBufferSpeechStarted: GrokMessages._on_speech_started,
+    wire.InputAudioBufferSpeechStopped: GrokMessages._on_speech_stopped,
+    wire.ResponseCreated: GrokMessages._on_response_created,
+    wire.ResponseDone: GrokMessages._on_response_done,
+    wire.ResponseOutputItemAdded: GrokMessages._on_output_item,
+    wire.ResponseOutputItemDone: GrokMessages._on_output_item,
+    wire.ResponseOutputAudioDelta: GrokMessages._on_audio,
+    wire.BinaryAudio: GrokMessages._on_binary,
+    wire.ResponseOutputAudioTranscriptDelta: GrokMessages._on_agent_text,
+    wire.ResponseOutputAudioTranscriptDone: GrokMessages._on_agent_whole,
+    wire.ResponseFunctionCallArgumentsDone: GrokMessages._on_call,
+    wire.ErrorEvent: lambda on, event: on._driver.server_error(event),
+}

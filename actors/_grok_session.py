@@ -1,7 +1,6 @@
 """The configuration of a Grok session on our side: what was asked for, what was accepted, which formats follow."""
 
 import copy
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -101,7 +100,7 @@ class GrokSession:
         self._preferred = preferred
         self._new_id = new_id
         self._accepted: Json = {}
-        self._pending: deque[PendingUpdate] = deque()
+        self._pending: list[PendingUpdate] = []
         self._greeted_vad = False
         self.input_format = PCM16_24K
         """What audio to send."""
@@ -227,7 +226,7 @@ class GrokSession:
             echo: Its session object. It is trusted only for formats, and only where it names one.
         """
         if self._pending:
-            update = self._pending.popleft()
+            update = self._pending.pop(0)
             self._accepted = merge(self._accepted, update.session)
             update.finish(None)
         wanted = format_from_wire(dig(self._accepted, "audio", "output", "format"))
@@ -267,7 +266,7 @@ class GrokSession:
         """No answers will come, and nobody need wait for them; what was asked for is asked for again if need be."""
         self._accepted = self.config
         while self._pending:
-            self._pending.popleft().finish(error)
+            self._pending.pop(0).finish(error)
 
     def _follow_input(self) -> None:
         asked = format_from_wire(dig(self.config, "audio", "input", "format"))

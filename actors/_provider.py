@@ -243,23 +243,13 @@ class ProviderConnection(Generic[Out, In]):
         """
         socket = line.socket
         self._begin(line)
-        renewal = self._renewal = Renewal(
-            self._client,
-            opened_at=trio.current_time(),
-            limit=self._options.session_limit or self._adapter.session_limit,
-            lead=self._options.renew_before,
-            dial=lambda: self._open_line(context, nursery),
-            warn=lambda error: context.log.warning(
-                "a session cannot be renewed yet: %s", self._redactor.text(str(error))
-            ),
-        )
         code, reason, clean = NORMAL if self._closing else GOING_AWAY, "", False
         successor: Line | None = None
         failed = False
         try:
             async with open_plain_nursery() as parts:
-                parts.start_soon(self._keep_alive, socket)
-                parts.start_soon(renewal.run, parts.cancel_scope)
+                renewal = self._renewal = self._new_renewal(context, nursery, parts)
+                parts.start_soon(self._keep_alive, socket, renewal)
                 try:
                     await self._read(socket)
                 except SocketClosed as closed:
@@ -275,6 +265,7 @@ class ProviderConnection(Generic[Out, In]):
             if self._socket is socket:
                 self._socket = None
                 self._have_socket = trio.Event()
+            self._renewal = None
             self._outbox.close_gate()
             self._past = WebSocketStatistics.total((self._past, socket.statistics()))
             wanted = self._closing or successor is not None
@@ -299,6 +290,19 @@ class ProviderConnection(Generic[Out, In]):
         if successor is None:
             raise ConnectionLost(f"the connection ended with {code}" + (f": {reason[:80]}" if reason else ""))
         return successor
+
+    def _new_renewal(self, context: Context[Any], nursery: trio.Nursery, parts: trio.Nursery) -> Renewal:
+        return Renewal(
+            self._client,
+            parts,
+            opened_at=trio.current_time(),
+            limit=self._options.session_limit or self._adapter.session_limit,
+            lead=self._options.renew_before,
+            dial=lambda: self._open_line(context, nursery),
+            warn=lambda error: context.log.warning(
+                "a session cannot be renewed yet: %s", self._redactor.text(str(error))
+            ),
+        )
 
     def _begin(self, line: Line) -> None:
         socket = line.socket
@@ -348,16 +352,19 @@ class ProviderConnection(Generic[Out, In]):
     async def _read(self, socket: WebSocket) -> None:
         self._malformed = 0
         while True:
-            messages = await self._next(socket)
-            if messages is None:
-                for event in self._adapter.handle_timer(trio.current_time()):
-                    self._client.provider_message(event)
-                continue
-            self._heard_at = self._spoken_at = trio.current_time()
-            self._heard.set()
-            self.greeted = True
-            for message in messages:
-                self._take(message)
+            # Not held while the next ones are awaited.
+            self._take_all(await self._next(socket))
+
+    def _take_all(self, messages: Sequence[str | bytes] | None) -> None:
+        if messages is None:
+            for event in self._adapter.handle_timer(trio.current_time()):
+                self._client.provider_message(event)
+            return
+        self._heard_at = self._spoken_at = trio.current_time()
+        self._heard.set()
+        self.greeted = True
+        for message in messages:
+            self._take(message)
 
     def _take(self, message: str | bytes) -> None:
         if self._trace is not None:
@@ -386,8 +393,8 @@ class ProviderConnection(Generic[Out, In]):
             return await socket.receive_batch()
         return None
 
-    async def _keep_alive(self, socket: WebSocket) -> None:
-        """Notice a peer that is gone though the stream does not say so."""
+    async def _keep_alive(self, socket: WebSocket, renewal: Renewal) -> None:
+        """Notice a peer that is gone though the stream does not say so, and when the session is to be renewed."""
         options = self._options
         with trio.move_on_after(options.greet_timeout):
             await self._heard.wait()
@@ -395,7 +402,11 @@ class ProviderConnection(Generic[Out, In]):
             raise ConnectionLost(f"no greeting within {options.greet_timeout:g} s")
         while True:
             heard_at = self._heard_at
-            await trio.sleep_until(heard_at + options.ping_interval)
+            ping_at = heard_at + options.ping_interval
+            await trio.sleep_until(min(ping_at, renewal.due_at))
+            if trio.current_time() >= renewal.due_at:
+                renewal.want()
+                continue
             if self._trace is not None:
                 self._trace.flush()
             # Compared with itself: the time that has passed may be short of the interval by a rounding.

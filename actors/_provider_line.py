@@ -86,8 +86,11 @@ class Renewal:
     """Replaces a session before its provider ends it, or when that is asked for: at a pause, or when there is no time
     left.
 
+    Until then it has no task: a session has hours to go.
+
     Args:
         side: Tells pauses.
+        old: Where the old session lives; cancelled when the new one may begin.
         opened_at: When the session began, trio's clock.
         limit: How long the provider lets it be, float seconds, or None for ever.
         lead: So long before that the next one is wanted.
@@ -98,6 +101,7 @@ class Renewal:
     def __init__(
         self,
         side: RenewalSide,
+        old: trio.Nursery,
         *,
         opened_at: float,
         limit: float | None,
@@ -108,27 +112,27 @@ class Renewal:
         self._side = side
         self._dial = dial
         self._warn = warn
-        self._wanted = trio.Event()
-        self._due_at = math.inf
+        self._old = old
+        self._begun = False
+        self.due_at = math.inf
+        """When `want` is to be called, trio's clock."""
         self._last_moment = math.inf
         if limit is not None:
             lead = min(lead, limit / 4)
-            self._due_at = opened_at + limit - lead
+            self.due_at = opened_at + limit - lead
             self._last_moment = opened_at + limit - lead * LAST_MOMENT
         self.line: Line | None = None
         """The socket to go on with."""
 
     def want(self) -> None:
         """Replace the session at the next pause."""
-        self._wanted.set()
+        if not self._begun:
+            self._begun = True
+            self.due_at = math.inf
+            self._old.start_soon(self._run)
 
-    async def run(self, old: trio.CancelScope) -> None:
-        """Wait until it is time, open the next socket and cancel the scope of the old one.
-
-        A cancelled call leaves a socket that was opened to the nursery that holds it.
-        """
-        with trio.move_on_at(self._due_at):
-            await self._wanted.wait()
+    async def _run(self) -> None:
+        # Cancelled, it leaves a socket that was opened to the nursery that holds it.
         while True:
             await self._pause()
             try:
@@ -145,7 +149,7 @@ class Renewal:
             with trio.move_on_after(RENEW_HOLD):
                 await self._pause()
                 self.line = line
-                old.cancel(reason="the session is renewed")
+                self._old.cancel_scope.cancel(reason="the session is renewed")
                 return
             line.released.set()
 

@@ -1,6 +1,6 @@
 """What waits to be sent to a provider: commands, which are never dropped, and live audio, which may be."""
 
-from collections import deque
+import math
 from collections.abc import Callable, Iterable
 
 import attrs
@@ -53,10 +53,11 @@ class Outbox:
     def __init__(self, name: str, *, batch: float = 0.0) -> None:
         self._name = name
         self._batch = batch - 1e-6  # for rounding, as in twice 0.02
-        self._front: deque[str | bytes] = deque()
+        # Lists, for they are short: an empty deque takes ten times the memory.
+        self._front: list[str | bytes] = []
         # (order, message, about this connection only)
-        self._commands: deque[tuple[int, str | bytes, bool]] = deque()
-        self._audio: deque[tuple[int, bytes, float]] = deque()
+        self._commands: list[tuple[int, str | bytes, bool]] = []
+        self._audio: list[tuple[int, bytes, float]] = []
         self._order = 0
         self._seconds = 0.0
         self._lot = trio.lowlevel.ParkingLot()
@@ -65,7 +66,8 @@ class Outbox:
         self.on_audio: Callable[[bytes], None] | None = None
         """Set by the writer while it has nothing to do: given audio that may be sent, in the place of waking it."""
         self._limit = AUDIO_LIMIT
-        self._sent: deque[tuple[bytes, float]] = deque()
+        # In one piece: thirty frames of their own would take twice the memory.
+        self._sent = bytearray()
         self._sent_seconds = 0.0
         self._sent_limit = PREROLL
         self._dropped = 0.0
@@ -119,7 +121,7 @@ class Outbox:
         return not (self._front or self._commands)
 
     def _drop_oldest(self) -> None:
-        _, _, seconds = self._audio.popleft()
+        _, _, seconds = self._audio.pop(0)
         self._seconds -= seconds
         self._dropped += seconds
         self._frames_dropped += 1
@@ -148,10 +150,12 @@ class Outbox:
         self._sent_seconds = 0.0
 
     def _keep(self, payload: bytes, seconds: float) -> None:
-        self._sent.append((payload, seconds))
+        self._sent += payload
         self._sent_seconds += seconds
-        while self._sent_seconds > self._sent_limit + 1e-6 and len(self._sent) > 1:
-            self._sent_seconds -= self._sent.popleft()[1]
+        # As much goes as comes, whole samples therefore.
+        while self._sent_seconds > self._sent_limit + 1e-6 and len(self._sent) > len(payload) > 0:
+            del self._sent[: len(payload)]
+            self._sent_seconds -= seconds
 
     def drop_commands(self) -> None:
         """Forget what waits to be sent but for audio: the next provider speaks another language."""
@@ -161,18 +165,14 @@ class Outbox:
 
     def convert(self, converter: Converter, target: AudioFormat) -> None:
         """Bring the audio that waits, and that which is kept, into another format."""
-        self._audio = deque(
+        self._audio = [
             (order, converted, target.duration(len(converted)))
             for order, payload, _ in self._audio
             if (converted := converter.convert(payload))
-        )
+        ]
         self._seconds = sum(seconds for _, _, seconds in self._audio)
-        self._sent = deque(
-            (converted, target.duration(len(converted)))
-            for payload, _ in self._sent
-            if (converted := converter.convert(payload))
-        )
-        self._sent_seconds = sum(seconds for _, seconds in self._sent)
+        self._sent = bytearray(converter.convert(bytes(self._sent)))
+        self._sent_seconds = target.duration(len(self._sent))
 
     def drop_audio(self) -> None:
         """Drop and count the audio that waits, as when its format is no longer the one that was agreed."""
@@ -187,18 +187,27 @@ class Outbox:
 
         What an earlier session heard and made no words of is heard again.
         """
-        while self._sent:
-            payload, seconds = self._sent.pop()
-            # Before everything that waits.
-            self._audio.appendleft((0, payload, seconds))
-            self._seconds += seconds
-        self._sent_seconds = 0.0
+        # Before everything that waits.
+        self._audio[:0] = [(0, payload, seconds) for payload, seconds in self._take_sent()]
+        self._seconds = sum(seconds for _, _, seconds in self._audio)
         self._limit = max(self._limit, self._seconds + AUDIO_LIMIT)
         kept = [entry for entry in self._commands if not entry[2]]
         self._purged += len(self._commands) - len(kept)
-        self._commands = deque(kept)
-        self._front = deque(opening)
+        self._commands = kept
+        self._front = list(opening)
         self._lot.unpark()
+
+    def _take_sent(self) -> list[tuple[bytes, float]]:
+        """What was kept, in pieces that each fit a message."""
+        sent, seconds = bytes(self._sent), self._sent_seconds
+        self._sent.clear()
+        self._sent_seconds = 0.0
+        if not sent:
+            return []
+        # Of whole samples, whatever the format.
+        size = 8 * math.ceil(len(sent) * min(JOIN_LIMIT / seconds, 1.0) / 8)
+        pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
+        return [(piece, seconds * len(piece) / len(sent)) for piece in pieces]
 
     def lead(self, messages: Iterable[str | bytes]) -> None:
         """More of what begins the connection, once it is known: it comes before all that waits."""
@@ -232,9 +241,9 @@ class Outbox:
     def sent(self, message: str | bytes) -> None:
         """The command that `command` returned was sent."""
         if self._front and self._front[0] is message:
-            self._front.popleft()
+            self._front.pop(0)
         elif self._commands and self._commands[0][1] is message:
-            self._commands.popleft()
+            self._commands.pop(0)
 
     def take_audio(self) -> bytes:
         """Take the audio that is to be sent now; frames that wait together are joined into one message."""
@@ -242,7 +251,7 @@ class Outbox:
         taken: list[bytes] = []
         total = 0.0
         while self._audio and self._audio[0][0] < until and total < JOIN_LIMIT:
-            _, payload, seconds = self._audio.popleft()
+            _, payload, seconds = self._audio.pop(0)
             self._seconds -= seconds
             total += seconds
             taken.append(payload)

@@ -4,7 +4,7 @@ Wire: the "Connect Stream" messages of Twilio's media streams, JSON text frames 
 """
 
 import logging
-from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -66,12 +66,11 @@ class TwilioLeg:
         self._wire = wire
         self._events: LegEvents | None = None
         self.playout = LegPlayout(ULAW_8K, pacer, self)
-        self._outbox: deque[_Queued] = deque()
-        self._outbox_filled = trio.lowlevel.ParkingLot()
-        self._writer_waits = False
+        self._outbox: list[_Queued] = []
+        self._nursery: trio.Nursery | None = None
+        self._writing = False
         self._heard_at = 0.0
         self._closing = False
-        self._scope: trio.CancelScope | None = None
         self._first_timestamp: int | None = None
         self._expected = 0
         self._received = self._missing = self._sent = self._dropped = self._faults = 0
@@ -83,8 +82,8 @@ class TwilioLeg:
     def close(self) -> None:
         """End the leg from our side; see `Leg.close`."""
         self._closing = True
-        if self._scope is not None:
-            self._scope.cancel(reason="closed by our side")
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel(reason="closed by our side")
 
     def statistics(self) -> TwilioLegStatistics:
         """Counters since the stream began."""
@@ -103,14 +102,16 @@ class TwilioLeg:
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:
-                self._scope = nursery.cancel_scope
+                self._nursery = nursery
                 if self._closing:
                     self.close()
-                nursery.start_soon(self._write)
+                if self._outbox:
+                    self._begin_to_write(nursery)
                 nursery.start_soon(self._wait_for_silence, nursery.cancel_scope, self._events)
                 await self._read(context, self._events)
                 nursery.cancel_scope.cancel(reason="the stream ended")
         finally:
+            self._nursery = None
             self.playout.stop()
             await self._socket.finish()  # noqa: ASYNC102  (shields itself, with a deadline)
 
@@ -128,14 +129,16 @@ class TwilioLeg:
     async def _read(self, context: Context[Any], events: LegEvents) -> None:
         while True:
             try:
-                messages = await self._socket.receive_batch()
+                # Not held while the next ones are awaited.
+                if not self._take_all(await self._socket.receive_batch(), context, events):
+                    return
             except SocketClosed as closed:
                 events.leg_ended(EndReason.LEG_LOST, str(closed))
                 return
-            self._heard_at = trio.current_time()
-            for message in messages:
-                if not self._take(message, context, events):
-                    return
+
+    def _take_all(self, messages: Sequence[str | bytes], context: Context[Any], events: LegEvents) -> bool:
+        self._heard_at = trio.current_time()
+        return all(self._take(message, context, events) for message in messages)
 
     def _take(self, message: str | bytes, context: Context[Any], events: LegEvents) -> bool:
         """Act on a message; False where it is the last one."""
@@ -195,14 +198,15 @@ class TwilioLeg:
     def wire_clear(self, generation: int) -> None:
         """Drop what is queued and clear the carrier's buffer; see `PlayoutWire`."""
         del generation  # everything queued is older: newer audio is only made after this
-        self._outbox = deque(queued for queued in self._outbox if not queued.is_media)
+        self._outbox = [queued for queued in self._outbox if not queued.is_media]
         # What is left are clears that wait for a carrier that does not read; one is as good as many.
         if not self._outbox:
             self._queue(self._wire.send(twilio.Clear()), 0, is_media=False)
 
     def _queue(self, message: str, generation: int, *, is_media: bool) -> None:
-        if self._writer_waits and not self._outbox:
-            # In this step, if the socket can: the writer is for when it cannot.
+        nursery = self._nursery
+        if nursery is not None and not self._writing:
+            # In this step, if the socket can: there is a writer only while it cannot.
             try:
                 sent = self._socket.send_nowait(message)
             except SocketClosed:
@@ -212,7 +216,12 @@ class TwilioLeg:
                 self._sent += is_media
                 return
         self._outbox.append(_Queued(message, generation, is_media))
-        self._outbox_filled.unpark()
+        if nursery is not None and not self._writing:
+            self._begin_to_write(nursery)
+
+    def _begin_to_write(self, nursery: trio.Nursery) -> None:
+        self._writing = True
+        nursery.start_soon(self._write)
 
     def _drop_oldest_media(self) -> None:
         for index, queued in enumerate(self._outbox):
@@ -222,17 +231,12 @@ class TwilioLeg:
                 return
 
     async def _write(self) -> None:
-        while True:
-            while self._outbox:
-                queued = self._outbox.popleft()
-                try:
-                    await self._socket.send(queued.message)
-                except SocketClosed:
-                    # The reader learns of it too, and has what came before the end.
-                    return
-                self._sent += queued.is_media
-            self._writer_waits = True
+        while self._outbox:
+            queued = self._outbox.pop(0)
             try:
-                await self._outbox_filled.park()
-            finally:
-                self._writer_waits = False
+                await self._socket.send(queued.message)
+            except SocketClosed:
+                # The reader learns of it too, and has what came before the end.
+                return
+            self._sent += queued.is_media
+        self._writing = False

@@ -9,7 +9,6 @@ arithmetic: it plays each chunk when the one before it has ended, or at once if 
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import Final
 
 import attrs
@@ -127,7 +126,7 @@ class PlayoutBuffer:
         self._width: Final = format.sample_width
         self._started_at = started_at
         self._latest = 0  # the latest position seen: time does not run backwards
-        self._queue: deque[_Queued] = deque()
+        self._queue: list[_Queued] = []
         self._buffered = 0
         self._floor: int | None = None
         # Where on the timeline the audio sent so far ends: the far side is busy until then.
@@ -332,7 +331,7 @@ class PlayoutBuffer:
             if left <= missing:
                 # The usual case, a frame of just the right length, copies nothing.
                 parts.append(first.payload[first.offset :] if first.offset else first.payload)
-                self._queue.popleft()
+                self._queue.pop(0)
                 missing -= left
             else:
                 parts.append(first.payload[first.offset : first.offset + missing])
