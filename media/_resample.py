@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -78,6 +79,25 @@ def _design(up: int, down: int) -> _Design:
     return _Design(up, down, min(up, down) / down)
 
 
+class _Scratch(threading.local):
+    """Room for what is between input and result; of a thread, not of each of hundreds of streams."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int], tuple[_Floats, _Floats]] = {}
+
+    def room(self, design: _Design, blocks: int) -> tuple[_Floats, _Floats]:
+        """Room for the windows and the output of so many blocks, with anything in it."""
+        kept = self._kept.get((design.up, design.down))
+        if kept is None or len(kept[0]) < blocks:
+            rows = np.empty((blocks, design.window), np.float32)
+            output = np.empty((blocks, design.block_out), np.float32)
+            kept = self._kept[design.up, design.down] = rows, output
+        return kept[0][:blocks], kept[1][:blocks]
+
+
+_scratch = _Scratch()
+
+
 class Resampler:
     """Converts a live stream of samples from one rate to another.
 
@@ -104,11 +124,9 @@ class Resampler:
         # History and then the new samples, so that every window is a slice of one array.
         self._buffer: _Floats = np.zeros(self._history + from_hz // 50, np.float32)
         self._consumed = 0  # inputs since the ratio's cycle last began, below `down`
-        # For the frame length in use: its windows as a view of the buffer, room for them and for the result.
+        # For the frame length in use: its windows as a view of the buffer.
         self._planned = -1
         self._view: _Floats = self._buffer
-        self._rows: _Floats = self._buffer
-        self._output: _Floats = self._buffer
 
     @property
     def delay(self) -> float:
@@ -156,9 +174,10 @@ class Resampler:
         if matrix is not None and self._consumed == 0 and n and n % design.block_in == 0:
             if n != self._planned:
                 self._plan(n)
-            np.copyto(self._rows, self._view)
-            np.dot(self._rows, matrix, out=self._output)
-            result = self._output.ravel()
+            rows, output = _scratch.room(design, n // design.block_in)
+            np.copyto(rows, self._view)
+            np.dot(rows, matrix, out=output)
+            result = output.ravel()
         else:
             result = self._gather(n)
             self._consumed = (self._consumed + n) % design.down
@@ -178,8 +197,6 @@ class Resampler:
         self._view = as_strided(
             self._buffer, (rows, design.window), (design.block_in * step, step), writeable=False
         )
-        self._rows = np.empty((rows, design.window), np.float32)
-        self._output = np.empty((rows, design.block_out), np.float32)
         self._planned = n
 
     def _gather(self, n: int) -> _Floats:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -204,3 +205,25 @@ def test_streams_do_not_mix() -> None:
 def test_impossible_rate_is_an_error(from_hz: int, to_hz: int) -> None:
     with pytest.raises(ValueError, match="positive rates"):
         Resampler(from_hz, to_hz)
+
+
+def test_streams_do_not_hear_each_other() -> None:
+    streams = [noise(4800, seed) for seed in range(4)]
+    alone = [Resampler(8000, 24000).process(stream) for stream in streams]
+
+    def convert(stream: Samples, resampler: Resampler) -> Samples:
+        return np.concatenate([resampler.process(stream[at : at + 160]) for at in range(0, 4800, 160)])
+
+    # In turn, with frames of different lengths in between.
+    together = [Resampler(8000, 24000) for _ in streams]
+    pieces: list[list[Samples]] = [[] for _ in streams]
+    for at in range(0, 4800, 480):
+        for number, size in enumerate((480, 160, 32, 240)):
+            for part in range(at, at + 480, size):
+                pieces[number].append(together[number].process(streams[number][part : part + size]))
+    for whole, parts in zip(alone, pieces, strict=True):
+        np.testing.assert_allclose(np.concatenate(parts), whole, rtol=0, atol=1)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(convert, streams, [Resampler(8000, 24000) for _ in streams]))
+    for whole, result in zip(alone, results, strict=True):
+        np.testing.assert_allclose(result, whole, rtol=0, atol=1)
