@@ -17,7 +17,7 @@ from pathlib import Path
 import attrs
 import trio
 
-from callboard import Call, Route, Scenario, ServerOptions, grok, open_server, open_system
+from callboard import Call, Route, Scenario, ServerOptions, grok, open_server, open_system, tend_garbage
 from callboard.actors import TcpNetwork, WebSockets
 from counts import answer_signal
 
@@ -65,7 +65,8 @@ async def serve(scenario: Scenario, options: ServerOptions, network: TcpNetwork)
             open_server(system, (Route(".*", scenario),), options) as server,
         ):
             print(f"listening on {server.media_url}", flush=True)
-            await signals.__anext__()
+            async with tend_garbage(server):
+                await signals.__anext__()
             await server.drain()
 
 

@@ -8,6 +8,7 @@ The names here are what a scenario and a program around it need. The layers belo
 
 from . import deepgram as deepgram, grok as grok
 from ._app import RouteError as RouteError, serve as serve
+from ._garbage import tend_garbage as tend_garbage
 from .actors import (
     # Voice agents, whoever provides them
     AgentEvent as AgentEvent,

@@ -1,6 +1,5 @@
 """Serving a scenario: finding it, settings, signals, draining."""
 
-import gc
 import importlib.util
 import inspect
 import math
@@ -8,17 +7,16 @@ import os
 import signal
 import sys
 import tomllib
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import attrs
 import trio
 
+from ._garbage import tend_garbage
 from .actors import (
     Call,
-    CallServer,
     Route,
     Scenario,
     ServerOptions,
@@ -28,12 +26,6 @@ from .actors import (
     open_system,
 )
 from .actors._server import MAX_BUSY, MAX_LAG, STALL_THRESHOLD
-
-# Python's own are (700, 10, 10): the third generation is never collected by itself.
-GC_THRESHOLDS = (2_000, 20, 1_000_000)
-# It is looked whether enough calls have ended every so often, float seconds; and so many are enough.
-COLLECT_PAUSE = 5.0
-COLLECT_AFTER = 32
 
 
 class UsageError(Exception):
@@ -287,7 +279,7 @@ async def serve_until_signal(settings: Settings) -> int:
             open_server(system, routes, settings.options) as server,
         ):
             print(f"listening on {server.media_url}", flush=True)
-            async with _tended(server):
+            async with tend_garbage(server):
                 await signals.__anext__()
             print(f"draining: {len(server.switchboard.calls)} calls, again to end them now", flush=True)
             drained = False
@@ -301,38 +293,6 @@ async def serve_until_signal(settings: Settings) -> int:
                 drained = await server.drain()
                 nursery.cancel_scope.cancel(reason="drained")
     return 0 if drained else 1
-
-
-@asynccontextmanager
-async def _tended(server: CallServer) -> AsyncGenerator[None]:
-    """Collect garbage when it is worth it: looking through the objects of 150 calls makes all of them wait for 0.15 s.
-
-    Young objects are collected as ever, if less often. What exists by now stays, and is not looked at again. What calls
-    leave behind is collected when there is as much of it as of calls.
-    """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_collect_after_calls, server)
-            yield
-            nursery.cancel_scope.cancel(reason="draining")
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-
-
-async def _collect_after_calls(server: CallServer) -> None:
-    collected_at = 0
-    while True:
-        await trio.sleep(COLLECT_PAUSE)
-        counted = server.switchboard.statistics()
-        ended = counted.taken - counted.active
-        if ended - collected_at >= max(COLLECT_AFTER, counted.active):
-            collected_at = ended
-            gc.collect()
 
 
 def _recorded(scenario: Scenario, folder: Path) -> Scenario:

@@ -1,4 +1,4 @@
-"""Serving, as far as it needs no process of its own."""
+"""Garbage is collected when a server has time for it."""
 
 import gc
 from collections.abc import Generator
@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from callboard import _app
+from callboard import _garbage, tend_garbage
 from callboard.actors import CallServer
 
 
@@ -46,14 +46,14 @@ async def test_garbage_is_collected_once_as_many_calls_have_ended_as_there_are(
     autojump_clock: MockClock, collections: list[int]
 ) -> None:
     counts, before = Counts(), gc.get_threshold()
-    async with _app._tended(cast("CallServer", counts)):
+    async with tend_garbage(cast("CallServer", counts)):
         assert gc.get_freeze_count() > 10_000
         assert gc.get_threshold() != before
         collections.clear()
         for taken, active, expected in ((40, 9, 0), (41, 9, 1), (60, 0, 1), (200, 90, 1), (300, 120, 2)):
             counts.taken, counts.active = taken, active
-            await trio.sleep(_app.COLLECT_PAUSE * 1.5)
+            await trio.sleep(_garbage.PAUSE * 1.5)
             assert (taken, len(collections)) == (taken, expected)
-            await trio.sleep(_app.COLLECT_PAUSE * 0.5)
+            await trio.sleep(_garbage.PAUSE * 0.5)
     assert gc.get_freeze_count() == 0
     assert gc.get_threshold() == before
