@@ -23,8 +23,9 @@ from ._agent_statistics import AgentStatistics
 from ._context import Context
 from ._errors import ActorGone
 from ._exit import Exit, ExitKind
-from ._provider import ConnectionOptions, ProviderConnection
+from ._provider import ProviderConnection
 from ._provider_errors import ConnectionLost, ProviderFailed, ProviderFailure
+from ._provider_options import ConnectionOptions
 from ._spec import ChildSpec, Restart, RestartIntensity
 from ._websocket import WebSocketStatistics
 

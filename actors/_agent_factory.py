@@ -17,8 +17,8 @@ from ._agent_driver import Driver, News
 from ._agent_events import ClientEvent, WebSocketClosed
 from ._agent_filler import Filler
 from ._ports import MediaUnit
-from ._provider import ConnectionOptions
 from ._provider_errors import ProviderFailed, ProviderFailure
+from ._provider_options import ConnectionOptions
 from ._provider_outbox import Outbox
 from ._scope import Scope, system_scope
 from ._system import System

@@ -14,8 +14,8 @@ from ._deepgram_client import VoiceAgentClient
 from ._deepgram_driver import DeepgramDriver
 from ._deepgram_events import DeepgramNews
 from ._deepgram_settings import DeepgramSettings
-from ._provider import ConnectionOptions
 from ._provider_credential import KeySource
+from ._provider_options import ConnectionOptions
 from ._scope import Scope
 
 SettingsLike = wire.Settings | Mapping[str, object]

@@ -14,8 +14,8 @@ from ._grok_dialect import DialectGrokAdapter, resolve_dialect_url
 from ._grok_driver import GrokDriver
 from ._grok_events import GrokNews
 from ._grok_session import GrokSession
-from ._provider import ConnectionOptions
 from ._provider_credential import KeySource
+from ._provider_options import ConnectionOptions
 from ._scope import Scope
 
 Dialect = Literal["realtime", "agent"]

@@ -14,20 +14,20 @@ import math
 from collections.abc import Sequence
 from typing import Any, Generic, Never
 
-import attrs
 import trio
 
 from callboard.protocols import RemoteWireError
 
-from ._backoff import Backoff
 from ._context import Context
 from ._nursery import open_plain_nursery
 from ._provider_errors import ConnectionLost, ProviderFailed
 from ._provider_line import Line, Renewal, open_line
+from ._provider_options import ConnectionOptions
 from ._provider_outbox import Outbox
 from ._provider_port import Connected, Disconnected, In, Out, ProviderAdapter, ProviderClient
+from ._provider_writer import Writer
 from ._ref import SupervisorRef
-from ._spec import AutoShutdown, ChildSpec, Restart, RestartIntensity, Strategy
+from ._spec import AutoShutdown, ChildSpec, Restart, Strategy
 from ._supervisor import supervisor_child
 from ._trace import Redactor, Trace
 from ._websocket import DialFailed, SocketClosed, WebSocket, WebSocketStatistics
@@ -39,38 +39,6 @@ NORMAL = 1000
 BODY_CLIP = 2000
 # How often the deadline of a translated wire is looked at, float seconds.
 DEADLINE_POLL = 0.25
-
-
-@attrs.frozen(kw_only=True)
-class ConnectionOptions:
-    """How a connection behaves. Durations are float seconds."""
-
-    dial_timeout: float = 10.0
-    """For name lookup, connect, TLS and upgrade together."""
-    greet_timeout: float = 10.0
-    """From the open socket to the provider's first message."""
-    ping_interval: float = 5.0
-    """A connection that was silent for so long is pinged."""
-    pong_timeout: float = 5.0
-    """A ping that is not answered in this time ends the connection: its other half is gone."""
-    backoff: Backoff = Backoff(initial=0.2, factor=2.0, maximum=10.0, jitter=0.2)  # noqa: RUF009  # frozen
-    intensity: RestartIntensity = RestartIntensity(restarts=6, period=120.0)  # noqa: RUF009  # frozen
-    """So many reconnects in so many seconds; one more and the client fails. A connection that lasted longer
-    than the period starts the backoff afresh."""
-    stall_timeout: float = 15.0
-    """A provider that owes us a message and sends nothing for so long is left, though it answers pings."""
-    renew_before: float = 300.0
-    """So long before the provider's session limit a new session is opened, a quarter of the limit at most; the
-    conversation moves over at the next pause."""
-    session_limit: float | None = None
-    """When the provider ends a session, if not when it is known to."""
-    max_malformed: int = 20
-    """Messages in a row that cannot be decoded before the connection is given up."""
-    uplink_batch: float = attrs.field(
-        default=0.02, validator=[attrs.validators.ge(0), attrs.validators.le(0.5)]
-    )
-    """Caller audio is sent when so much of it waits: each message costs the same, and the audio in it is late by as
-    much. Frames of 20 ms are sent as they come."""
 
 
 class ProviderConnection(Generic[Out, In]):
@@ -101,10 +69,9 @@ class ProviderConnection(Generic[Out, In]):
         self._redactor = redactor
         self._options = options
         self._trace = trace
-        self._socket: WebSocket | None = None
-        self._have_socket = trio.Event()
+        self._writer = Writer(adapter, outbox, trace)
         self._heard = trio.Event()
-        self._heard_at = self._spoken_at = self._sent_at = 0.0
+        self._heard_at = self._spoken_at = 0.0
         self._renewal: Renewal | None = None
         self._malformed = 0
         self._silent_since: float | None = None
@@ -124,7 +91,7 @@ class ProviderConnection(Generic[Out, In]):
     @property
     def connected(self) -> bool:
         """Whether a socket is open."""
-        return self._socket is not None
+        return self._writer.socket is not None
 
     def begin_close(self) -> None:
         """From now on nothing reconnects."""
@@ -156,7 +123,7 @@ class ProviderConnection(Generic[Out, In]):
                 ),
                 ChildSpec(
                     name="writer",
-                    run=self._run_writer,
+                    run=self._writer.run,
                     restart=Restart.PERMANENT,
                     mailbox=1,
                     grace=2.0,
@@ -168,9 +135,10 @@ class ProviderConnection(Generic[Out, In]):
 
     def statistics(self) -> WebSocketStatistics:
         """The traffic of all sockets together."""
-        if self._socket is None:
+        socket = self._writer.socket
+        if socket is None:
             return self._past
-        return WebSocketStatistics.total((self._past, self._socket.statistics()))
+        return WebSocketStatistics.total((self._past, socket.statistics()))
 
     # The socket actor
 
@@ -262,9 +230,7 @@ class ProviderConnection(Generic[Out, In]):
             code, reason, failed = NORMAL, str(error), True
             raise
         finally:
-            if self._socket is socket:
-                self._socket = None
-                self._have_socket = trio.Event()
+            self._writer.end(socket)
             self._renewal = None
             self._outbox.close_gate()
             self._past = WebSocketStatistics.total((self._past, socket.statistics()))
@@ -309,11 +275,10 @@ class ProviderConnection(Generic[Out, In]):
         self.connects += 1
         self.web_socket_id = socket.id
         self._heard = trio.Event()
-        self._heard_at = self._sent_at = trio.current_time()
+        self._heard_at = trio.current_time()
         self._outbox.close_gate()
         self._adapter.begin()
-        self._outbox.connected(self._client.provider_opening())
-        self._socket = socket
+        self._writer.begin(socket, self._client.provider_opening())
         endpoint = self._redactor.text(line.url)
         if self._trace is not None:
             self._trace.note(
@@ -322,7 +287,6 @@ class ProviderConnection(Generic[Out, In]):
         self._client.provider_connected(
             Connected(attempt=self.attempts, web_socket_id=socket.id, endpoint=endpoint)
         )
-        self._have_socket.set()
 
     def _not_open(self, text: str, *, will_reconnect: bool, error: DialFailed | None = None) -> None:
         self._lost(
@@ -427,80 +391,3 @@ class ProviderConnection(Generic[Out, In]):
             self._silent_since = now
         elif now - self._silent_since >= self._options.stall_timeout:
             raise ConnectionLost(f"nothing came for {self._options.stall_timeout:g} s though it was due")
-
-    # The writer actor
-
-    async def _run_writer(self, context: Context[Any], /, *, task_status: trio.TaskStatus[None]) -> None:
-        del context
-        task_status.started()
-        while True:
-            # Not waiting where there is nothing to wait for: this may run 50 times a second.
-            if self._socket is None:
-                await self._have_socket.wait()
-            await self._wait_for_work()
-            socket = self._socket
-            if socket is not None:
-                await self._send_next(socket)
-
-    async def _send_next(self, socket: WebSocket) -> None:
-        outbox = self._outbox
-        command = outbox.command()
-        if command is not None:
-            message: str | bytes | None = command
-        elif outbox.audio_due:
-            message = self._adapter.audio_out(outbox.take_audio())
-        else:
-            message = self._adapter.keep_alive()
-            self._sent_at = trio.current_time()
-        if message is None:
-            return
-        try:
-            await socket.send(message)
-        except SocketClosed:
-            # `socket` reads the same end and crashes with the reason; both of us are restarted then. Unless it
-            # was replaced on purpose.
-            if self._socket is socket:
-                await trio.sleep_forever()
-            return
-        if command is not None:
-            outbox.sent(command)
-        self._was_sent(message)
-
-    def _was_sent(self, message: str | bytes) -> None:
-        self._sent_at = trio.current_time()
-        if self._trace is not None:
-            self._trace.sent(message)
-
-    async def _wait_for_work(self) -> None:
-        """Wait until there is something to send that was not sent at once, or it is time for a keep-alive."""
-        interval = self._adapter.keep_alive_interval
-        self._outbox.on_audio = self._send_audio_at_once
-        try:
-            if interval is None:
-                await self._outbox.wait()
-                return
-            while not self._outbox.ready and trio.current_time() < self._sent_at + interval:
-                with trio.move_on_at(self._sent_at + interval):
-                    await self._outbox.wait()
-        finally:
-            self._outbox.on_audio = None
-
-    def _send_audio_at_once(self, audio: bytes) -> None:
-        """Send audio in the step in which it came, while the writer has nothing to do.
-
-        Two task switches for each of 50 frames a second would cost more than all else that is done with them.
-        """
-        socket = self._socket
-        if socket is None:
-            return
-        message = self._adapter.audio_out(audio)
-        try:
-            sent = socket.send_nowait(message)
-        except SocketClosed:
-            # `socket` reads the same end, and crashes with the reason. The audio is kept for the next one.
-            return
-        if sent:
-            self._was_sent(message)
-        else:
-            # Its place is before all that waits, and it is of use on this connection only.
-            self._outbox.lead([message])

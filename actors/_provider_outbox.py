@@ -250,7 +250,7 @@ class Outbox:
         until = self._commands[0][0] if self._commands else self._order + 1
         taken: list[bytes] = []
         total = 0.0
-        while self._audio and self._audio[0][0] < until and total < JOIN_LIMIT:
+        while self._audio and self._audio[0][0] < until and total < JOIN_LIMIT - 1e-6:
             _, payload, seconds = self._audio.pop(0)
             self._seconds -= seconds
             total += seconds

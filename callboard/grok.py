@@ -45,7 +45,6 @@ from callboard.actors._listeners import (
     EventStream as EventStream,
     SubscriberLagged as SubscriberLagged,
 )
-from callboard.actors._provider import ConnectionOptions as ConnectionOptions
 from callboard.actors._provider_credential import KeySource as KeySource
 from callboard.actors._provider_errors import (
     ClientClosed as ClientClosed,
@@ -53,6 +52,7 @@ from callboard.actors._provider_errors import (
     ProviderFailure as ProviderFailure,
     RequestRefused as RequestRefused,
 )
+from callboard.actors._provider_options import ConnectionOptions as ConnectionOptions
 from callboard.protocols.grok import (
     AudioConfig as AudioConfig,
     AudioFormatConfig as AudioFormatConfig,

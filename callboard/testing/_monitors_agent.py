@@ -69,6 +69,7 @@ def tap_wire(
     for connection in agent.actor._connections.values():
         tee = Tee(connection._trace, sent=sent, received=received, failed=monitor.desk.failed)
         monitor.desk.spies.replace(connection, "_trace", tee)
+        monitor.desk.spies.replace(connection._writer, "_trace", tee)
 
 
 class ToolMonitor(Monitor):

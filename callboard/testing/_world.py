@@ -27,7 +27,7 @@ from callboard.actors import (
     open_server,
     open_system,
 )
-from callboard.actors._provider import ConnectionOptions
+from callboard.actors._provider_options import ConnectionOptions
 from callboard.actors._watch import WatchEvent
 from callboard.actors.brains import Brain, RuleBrain
 from callboard.actors.emulators import (

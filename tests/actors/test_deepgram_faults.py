@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from callboard import AgentEvents, deepgram
-from callboard.actors._provider import ConnectionOptions
+from callboard.actors._provider_options import ConnectionOptions
 from tests.actors.deepgram_kit import (
     KEY,
     SETTINGS,

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from callboard import AgentEvent, AgentEvents, deepgram
-from callboard.actors._provider import ConnectionOptions
+from callboard.actors._provider_options import ConnectionOptions
 from callboard.actors._transcript import Speaker
 from tests.actors.deepgram_kit import SETTINGS, Rig, V, open_rig, open_session, settle
 

@@ -188,6 +188,41 @@ def test_the_turn_that_is_kept_is_bounded() -> None:
     assert b"".join(m for m in drain(outbox) if isinstance(m, bytes)) == bytes(range(50, 250))
 
 
+def test_a_turn_is_heard_again_in_messages_of_half_a_second() -> None:
+    outbox = Outbox("x")
+    outbox.open_gate()
+    outbox.turn_began()
+    frames = [bytes([number]) * 960 for number in range(200)]  # 24 kHz, 16 bits
+    for frame in frames:
+        outbox.put_audio(frame, 0.02)
+        drain(outbox)
+    outbox.connected([])
+    assert outbox.statistics().audio == pytest.approx(4.0)
+    again = drain(outbox)
+    assert b"".join(m for m in again if isinstance(m, bytes)) == b"".join(frames)
+    assert [len(m) for m in again] == [24_000] * 8
+
+
+@given(st.lists(st.integers(1, 50), max_size=60), st.booleans())
+def test_kept_audio_is_the_end_of_what_was_sent_in_whole_samples(lengths: list[int], turn: bool) -> None:
+    outbox = Outbox("x")
+    outbox.open_gate()
+    if turn:
+        outbox.turn_began()
+    said = b""
+    for number, n_samples in enumerate(lengths):
+        frame = bytes([number, 255 - number]) * 8 * n_samples
+        outbox.put_audio(frame, n_samples / 1000)
+        said += frame
+        drain(outbox)
+    outbox.connected([])
+    again = b"".join(m for m in drain(outbox) if isinstance(m, bytes))
+    assert said.endswith(again)
+    assert len(again) % 16 == 0
+    # As much as is wanted, or a frame more or less.
+    assert len(again) >= min(len(said), (20_000 if turn else 600) * 16) - 50 * 16
+
+
 def test_behind_a_lost_session_more_is_kept() -> None:
     outbox = Outbox("x")
     outbox.hold()

@@ -99,7 +99,7 @@ def test_message_before_the_beginning_of_a_session_is_noticed(
 
     def connected(self: Outbox, opening: list[str | bytes]) -> None:
         original(self, opening)
-        self._front[:0] = [self._front.pop()]
+        self._front = [*self._front[-1:], *self._front[:-1]]
 
     monkeypatch.setattr(Outbox, "connected", connected)
     monitors = with_an_agent(tmp_path, lose_the_session)

@@ -35,7 +35,7 @@ from callboard.actors import (
 )
 from callboard.actors._network import WrappedStream
 from callboard.actors._nursery import open_plain_nursery
-from callboard.actors._provider import ConnectionOptions
+from callboard.actors._provider_options import ConnectionOptions
 from callboard.actors._websocket import WebSocket
 from callboard.actors.brains import Action, Brain, BrainInput, CallTool, Speak
 from callboard.actors.emulators import (

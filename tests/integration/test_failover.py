@@ -6,7 +6,7 @@ import trio
 
 from callboard import AgentEvents, HistoryMessage, ToolContext, create_voice_agent, deepgram, grok
 from callboard.actors import open_system, system_scope
-from callboard.actors._provider import ConnectionOptions
+from callboard.actors._provider_options import ConnectionOptions
 from callboard.media import ULAW_8K, decode
 from tests.integration.recovery_kit import FaultyNetwork, Loss, Talk, open_talk, until
 

@@ -8,7 +8,7 @@ import trio
 import trio.lowlevel
 
 from callboard import AgentEvents
-from callboard.actors._provider import ConnectionOptions
+from callboard.actors._provider_options import ConnectionOptions
 from tests.integration.recovery_kit import FaultyStream, Loss, Talk, open_talk, until
 
 PROVIDERS = ("grok", "deepgram")
